@@ -51,10 +51,16 @@ struct spmm_layer;
 /* Names the instruction sets that this CPU can run, best first; NULL ends the list. */
 const char* const* spmm_supported_isas(void);
 
+/* Whether `isa` names an instruction set of this library on any CPU: tells a misspelt name from
+ * one that this CPU cannot run. */
+int spmm_is_known_isa(const char* isa);
+
 /* Packs the weights for one instruction set (NULL: the best one that this CPU has). Copies
- * everything it needs. Returns NULL when memory is short or `isa` is no supported name. */
+ * everything it needs. `pixels` is the expected size of one image's output plane, by which the
+ * packing is chosen, or 0 when unknown; any other size runs as correctly, if not as fast.
+ * Returns NULL when memory is short or `isa` is no supported name. */
 struct spmm_layer* spmm_layer_create(const struct spmm_matrix*, const struct spmm_epilogue*,
-                                     const char* isa);
+                                     int64_t pixels, const char* isa);
 void spmm_layer_destroy(struct spmm_layer*); /* NULL is allowed */
 const char* spmm_layer_isa(const struct spmm_layer*);
 size_t spmm_layer_packed_bytes(const struct spmm_layer*);
@@ -64,5 +70,17 @@ size_t spmm_layer_packed_bytes(const struct spmm_layer*);
  * the work is too small to split. */
 int64_t spmm_task_count(const struct spmm_layer*, const struct spmm_run*);
 void spmm_run_task(const struct spmm_layer*, const struct spmm_run*, int64_t task);
+
+/* One row of the microkernel table, for tests and benchmarks. */
+struct spmm_kernel_info {
+    const char* isa;
+    const char* features; /* CPU features that it requires, as /proc/cpuinfo names them */
+    int block_rows;       /* output channels that share an input channel: NR */
+    int vectors;          /* pixel tile in vectors: MR */
+    int lanes;            /* floats in a vector */
+};
+
+/* Every microkernel compiled into this library, best instruction set first. */
+const struct spmm_kernel_info* spmm_kernel_table(int* count);
 
 #endif

@@ -1,0 +1,1 @@
+"""From TFLite and ONNX models to ONNX models with SparseConv1x1 nodes."""

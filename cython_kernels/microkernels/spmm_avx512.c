@@ -1,0 +1,86 @@
+/* Microkernels for AVX-512. */
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include "spmm_kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#endif
+
+typedef __m512 vec;
+typedef __m512 vec_weights;
+
+#define SPMM_ISA avx512
+#define SPMM_ISA_KERNELS SPMM_AVX512_KERNELS
+#define SPMM_LANES SPMM_LANES_avx512
+
+static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }
+static inline vec vec_load(const float* from) { return _mm512_loadu_ps(from); }
+static inline void vec_store(float* to, vec x) { _mm512_storeu_ps(to, x); }
+
+static inline __mmask16 vec_mask(int count) { return (__mmask16)((1u << count) - 1); }
+
+static inline vec vec_load_part(const float* from, int count) {
+    return _mm512_maskz_loadu_ps(vec_mask(count), from);
+}
+
+static inline void vec_store_part(float* to, vec x, int count) {
+    _mm512_mask_storeu_ps(to, vec_mask(count), x);
+}
+
+static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec vec_abs(vec x) { return _mm512_abs_ps(x); }
+
+/* MINPS and MAXPS return their second operand where either is NaN. */
+static inline vec vec_min(vec bound, vec x) { return _mm512_min_ps(bound, x); }
+static inline vec vec_max(vec bound, vec x) { return _mm512_max_ps(bound, x); }
+
+static inline vec vec_if_negative(vec x, vec yes, vec no) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), no, yes);
+}
+
+static inline vec vec_pow2(vec sum) {
+    __m512i biased = _mm512_add_epi32(_mm512_castps_si512(sum), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+
+/* One load for four weights, each spread by a permute within 128-bit lanes: loads, not shuffles,
+ * limit the inner loop. The empty asm keeps clang from turning permutes back into loads. */
+static inline vec_weights vec_load_weights(const float* values) {
+    __m512 weights = _mm512_broadcast_f32x4(_mm_load_ps(values));
+    __asm__("" : "+v"(weights));
+    return weights;
+}
+
+static inline __attribute__((always_inline)) vec vec_fma_weight(vec_weights weights, int i,
+                                                                vec pixels, vec sum) {
+    switch (i) {
+        case 0:
+            return _mm512_fmadd_ps(_mm512_permute_ps(weights, 0x00), pixels, sum);
+        case 1:
+            return _mm512_fmadd_ps(_mm512_permute_ps(weights, 0x55), pixels, sum);
+        case 2:
+            return _mm512_fmadd_ps(_mm512_permute_ps(weights, 0xaa), pixels, sum);
+        default:
+            return _mm512_fmadd_ps(_mm512_permute_ps(weights, 0xff), pixels, sum);
+    }
+}
+
+#include "spmm_body.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

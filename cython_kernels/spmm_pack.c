@@ -1,0 +1,129 @@
+/* Block-CSR weights repacked for the microkernels.
+ *
+ * Within each chunk and K-block, block rows are sorted by length and taken in groups of
+ * SPMM_GROUP_ROWS rows (SELL: the length of a group then nearly equals that of its neighbours, so
+ * that loop exits predict, and little padding is needed). Padding has weight 0 and the offset of
+ * the panel's zero row, so that it adds nothing even where X is infinite. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "spmm_internal.h"
+
+struct block_row {
+    int32_t length, row; /* row counts from the first one of the chunk */
+    int64_t begin;       /* first block of the K-block, in the matrix's arrays */
+};
+
+static int by_length_then_row(const void* a, const void* b) {
+    const struct block_row *x = a, *y = b;
+    if (x->length != y->length) return x->length > y->length ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* How the matrix's block rows are seen: a block of `height` rows becomes `height / nr` block rows
+ * of nr rows. */
+static int64_t split_of(const struct spmm_layer* layer, const struct spmm_matrix* matrix) {
+    return matrix->block_rows / layer->block_rows;
+}
+
+/* Lists the chunk's block rows in K-block `block`, longest first; the last group is filled up
+ * with copies of its last row, which then writes the same result twice. */
+static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matrix* matrix,
+                         const struct spmm_chunk* chunk, int64_t block, struct block_row* rows) {
+    int64_t nr = layer->block_rows, split = split_of(layer, matrix);
+    int64_t first = chunk->first_row / nr, count = chunk->rows / nr;
+    int64_t low = block * layer->block_columns, high = low + layer->block_columns;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t source = (first + i) / split;
+        int64_t begin = matrix->indptr[source], end = matrix->indptr[source + 1];
+        while (begin < end && matrix->indices[begin] < low) begin++;
+        while (end > begin && matrix->indices[end - 1] >= high) end--;
+        rows[i] = (struct block_row){(int32_t)(end - begin), (int32_t)i, begin};
+    }
+    qsort(rows, (size_t)count, sizeof *rows, by_length_then_row);
+    int64_t per_group = SPMM_GROUP_ROWS / nr;
+    for (; count % per_group != 0; count++) rows[count] = rows[count - 1];
+    return count / per_group;
+}
+
+static void pack_group(struct spmm_layer* layer, const struct spmm_matrix* matrix,
+                       const struct spmm_chunk* chunk, int64_t block, const struct block_row* rows,
+                       int64_t group, int64_t first_step) {
+    int64_t nr = layer->block_rows, split = split_of(layer, matrix);
+    int64_t per_group = SPMM_GROUP_ROWS / nr, stride = spmm_panel_stride(layer);
+    int64_t steps = rows[0].length;
+    layer->group_steps[group] = (uint16_t)steps;
+    for (int64_t i = 0; i < per_group; i++) {
+        const struct block_row* row = &rows[i];
+        layer->group_rows[group * per_group + i] = (uint16_t)row->row;
+        int64_t part = (chunk->first_row / nr + row->row) % split;
+        for (int64_t s = 0; s < steps; s++) {
+            float* values = layer->values + (first_step + s) * SPMM_GROUP_ROWS + i * nr;
+            uint16_t* offset = layer->offsets + (first_step + s) * per_group + i;
+            *offset = 0;
+            memset(values, 0, (size_t)nr * sizeof *values);
+            if (s >= row->length) continue;
+            int64_t channel = matrix->indices[row->begin + s] - block * layer->block_columns;
+            *offset = (uint16_t)((1 + channel) * stride); /* after the zero row */
+            memcpy(values, matrix->values + (row->begin + s) * matrix->block_rows + part * nr,
+                   (size_t)nr * sizeof *values);
+        }
+    }
+}
+
+/* Counts groups and steps, or, once the arrays exist, fills them. */
+static void walk_parts(struct spmm_layer* layer, const struct spmm_matrix* matrix,
+                       struct block_row* rows) {
+    int64_t per_group = SPMM_GROUP_ROWS / layer->block_rows, group = 0, step = 0;
+    for (int64_t c = 0; c < layer->chunk_count; c++) {
+        const struct spmm_chunk* chunk = &layer->chunks[c];
+        for (int64_t b = 0; b < layer->block_count; b++) {
+            int64_t groups = sort_rows(layer, matrix, chunk, b, rows);
+            layer->parts[c * layer->block_count + b] = (struct spmm_part){group, groups, step};
+            for (int64_t g = 0; g < groups; g++, group++) {
+                const struct block_row* of_group = rows + g * per_group;
+                if (layer->values != NULL) {
+                    pack_group(layer, matrix, chunk, b, of_group, group, step);
+                }
+                step += of_group->length;
+            }
+        }
+    }
+    layer->group_count = group;
+    layer->step_count = step;
+}
+
+static void split_rows(struct spmm_layer* layer) {
+    int64_t unit = SPMM_GROUP_ROWS;
+    int64_t units = (layer->rows + unit - 1) / unit;
+    for (int64_t c = 0; c < layer->chunk_count; c++) {
+        int64_t begin = c * units / layer->chunk_count * unit;
+        int64_t end = (c + 1) * units / layer->chunk_count * unit;
+        if (end > layer->rows) end = layer->rows;
+        layer->chunks[c] = (struct spmm_chunk){begin, end - begin};
+    }
+}
+
+int spmm_pack(struct spmm_layer* layer, const struct spmm_matrix* matrix) {
+    int64_t per_group = SPMM_GROUP_ROWS / layer->block_rows;
+    layer->chunks = spmm_allocate(layer->chunk_count, sizeof *layer->chunks);
+    layer->parts = spmm_allocate(layer->chunk_count * layer->block_count, sizeof *layer->parts);
+    if (layer->chunks == NULL || layer->parts == NULL) return 0;
+    split_rows(layer);
+    int64_t longest = 0;
+    for (int64_t c = 0; c < layer->chunk_count; c++) {
+        if (layer->chunks[c].rows > longest) longest = layer->chunks[c].rows;
+    }
+    struct block_row* rows = spmm_allocate(longest + SPMM_GROUP_ROWS, sizeof *rows);
+    if (rows == NULL) return 0;
+    walk_parts(layer, matrix, rows);
+    layer->offsets = spmm_allocate(layer->step_count * per_group, sizeof *layer->offsets);
+    layer->group_steps = spmm_allocate(layer->group_count, sizeof *layer->group_steps);
+    layer->group_rows = spmm_allocate(layer->group_count * per_group, sizeof *layer->group_rows);
+    layer->values = spmm_allocate(layer->step_count * SPMM_GROUP_ROWS, sizeof *layer->values);
+    int complete = layer->offsets != NULL && layer->group_steps != NULL &&
+                   layer->group_rows != NULL && layer->values != NULL;
+    if (complete) walk_parts(layer, matrix, rows);
+    spmm_free(rows);
+    return complete;
+}

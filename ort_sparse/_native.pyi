@@ -1,0 +1,34 @@
+"""Types of the native module; `ort_sparse.kernels` documents what it does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+def supported_isas() -> list[str]: ...
+def kernel_table() -> list[tuple[str, str, int, int, int]]: ...
+
+class Layer:
+    isa: str
+    packed_bytes: int
+    def __init__(
+        self,
+        arrays: dict[str, NDArray[Any]],
+        *,
+        in_channels: int,
+        block_rows: int,
+        strides: Sequence[int],
+        activation: str,
+        minimum: float,
+        maximum: float,
+        alpha: float,
+        pixels: int,
+        isa: str | None,
+    ) -> None: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        residual: NDArray[Any] | None,
+        y: NDArray[Any],
+        parallel: bool,
+    ) -> None: ...

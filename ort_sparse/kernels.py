@@ -1,0 +1,128 @@
+"""The native kernels as NumPy calls, without ONNX Runtime."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _native
+from .errors import InvalidArgumentError
+from .op import SparseConv1x1, output_shape
+
+__all__ = ["Kernel", "Layer", "microkernels", "supported_isas"]
+
+
+class Kernel(NamedTuple):
+    """One row of the microkernel table."""
+
+    isa: str
+    """Instruction set."""
+    features: str
+    """CPU features it needs, as ``/proc/cpuinfo`` names them."""
+    block_rows: int
+    """Output channels that share an input channel."""
+    vectors: int
+    """Pixel tile, in vectors."""
+    lanes: int
+    """Floats in a vector."""
+
+
+def supported_isas() -> list[str]:
+    """Return the instruction sets that this CPU can run, best first."""
+    return _native.supported_isas()
+
+
+def microkernels() -> list[Kernel]:
+    """Return every microkernel of this build, best instruction set first."""
+    return [Kernel(*row) for row in _native.kernel_table()]
+
+
+class Layer:
+    """A sparse layer, packed for this CPU.
+
+    Parameters
+    ----------
+    op : SparseConv1x1
+    isa : str, optional
+        Instruction set; by default ``ORT_SPARSE_ISA``, or else the best that this CPU has.
+    pixels : int
+        Expected size of an output plane, by which the packing is chosen; 0 when unknown. Other
+        sizes run as correctly, if not as fast.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the op breaks a rule of the operator, or the CPU lacks the instruction set.
+    """
+
+    def __init__(self, op: SparseConv1x1, *, isa: str | None = None, pixels: int = 0) -> None:
+        self._op = op
+        self._native = _native.Layer(
+            op.constants(),
+            in_channels=op.weights.shape[1],
+            block_rows=op.weights.block_rows,
+            strides=op.strides,
+            activation=op.activation.name,
+            minimum=op.activation.minimum,
+            maximum=op.activation.maximum,
+            alpha=op.activation.alpha,
+            pixels=pixels,
+            isa=isa,
+        )
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that the weights are packed for."""
+        return self._native.isa
+
+    @property
+    def packed_bytes(self) -> int:
+        """Memory of the packed weights."""
+        return self._native.packed_bytes
+
+    def __call__(
+        self,
+        x: NDArray[Any],
+        residual: NDArray[Any] | None = None,
+        *,
+        out: NDArray[Any] | None = None,
+        parallel: bool = True,
+    ) -> NDArray[np.float32]:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, input channels, ...), float32
+            C-contiguous, rank 2 to 5.
+        residual : ndarray, float32, optional
+            Added before the activation; of the output's shape.
+        out : ndarray, float32, optional
+            Receives the output; may be ``residual`` itself.
+        parallel : bool
+            Whether to use an OpenMP team (``OMP_NUM_THREADS``); the numbers are the same.
+
+        Returns
+        -------
+        ndarray, shape (batch, output channels, ...), float32
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an array has another shape or dtype, or is not C-contiguous.
+        """
+        for name, array in (("X", x), ("residual", residual), ("out", out)):
+            if array is not None and not array.flags.c_contiguous:
+                raise InvalidArgumentError(f"{name}: must be C-contiguous, but is not")
+        if out is None:
+            strides = self._op.strides
+            if x.ndim < 2 or (strides and len(strides) != x.ndim - 2):
+                raise InvalidArgumentError(
+                    f"X: must have rank {len(strides) + 2 if strides else '2 to 5'}, "
+                    f"but has shape {x.shape}"
+                )
+            shape = output_shape(x.shape, self._op.weights.shape[0], strides)
+            out = np.empty(shape, np.float32)
+        self._native.run(x, residual, out, parallel)
+        return out

@@ -1,0 +1,94 @@
+"""Running converted models: the operator library and sessions that have it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InvalidArgumentError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+__all__ = ["THREADING", "get_library_path", "register", "session"]
+
+THREADING = ("session", "openmp")
+"""Where a node's work runs: on the session's own thread pool, or on an OpenMP team."""
+
+
+def get_library_path() -> str:
+    """Return the path of ``libort_sparse``, for ``register_custom_ops_library``.
+
+    The library exports ``RegisterCustomOps``, needs no Python, and serves ONNX Runtime
+    applications in every language.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the library is not there, because ort_sparse was never built.
+    """
+    path = Path(__file__).parent / "lib" / "libort_sparse.so"
+    if not path.is_file():
+        raise MissingDependencyError(
+            f"{path}: the native library is missing; install ort_sparse with "
+            "`pip install .`, which builds it"
+        )
+    return os.fspath(path)
+
+
+def register(options: onnxruntime.SessionOptions, *, threading: str = "session") -> None:
+    """Make ``SparseConv1x1`` known to the sessions that these options create.
+
+    Parameters
+    ----------
+    options : onnxruntime.SessionOptions
+    threading : {"session", "openmp"}
+        ``"session"`` runs on the session's own threads. ``"openmp"`` runs on an OpenMP team,
+        honours ``OMP_NUM_THREADS``, and only pays where the session's threads do not spin
+        (``session.intra_op.allow_spinning`` set to ``0``).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``threading`` is another word.
+    """
+    if threading not in THREADING:
+        raise InvalidArgumentError(
+            f"threading: must be one of {', '.join(THREADING)}, but is {threading!r}"
+        )
+    options.add_session_config_entry("ort_sparse.threading", threading)
+    options.register_custom_ops_library(get_library_path())
+
+
+def session(
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    options: onnxruntime.SessionOptions | None = None,
+    *,
+    threading: str = "session",
+    **arguments: Any,
+) -> onnxruntime.InferenceSession:
+    """Create an ordinary ONNX Runtime session that knows ``SparseConv1x1``.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+    options : onnxruntime.SessionOptions, optional
+        Must not have the operator registered yet.
+    threading : {"session", "openmp"}
+        See `register`.
+    **arguments
+        Passed on to ``onnxruntime.InferenceSession``; the provider is the CPU by default.
+    """
+    import onnxruntime
+
+    if options is None:
+        options = onnxruntime.SessionOptions()
+    register(options, threading=threading)
+    if isinstance(model, os.PathLike):
+        model = os.fspath(model)
+    if not isinstance(model, str | bytes):
+        model = model.SerializeToString()
+    arguments.setdefault("providers", ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, **arguments)
