@@ -195,9 +195,9 @@ def _check(matrix: BlockCSR) -> None:
     starts = indptr[1:-1].astype(np.int64)
     row_starts = starts[(starts > 0) & (starts < indices.size)] - 1
     rising[row_starts] = True
-    require(
-        bool(rising.all()),
-        "indices",
-        "must be strictly increasing within a block row",
-        f"block {int(np.argmin(rising)) + 1} out of order",
-    )
+    if not rising.all():
+        block = int(np.argmin(rising)) + 1
+        raise InvalidArgumentError(
+            "indices: must be strictly increasing within a block row, "
+            f"but block {block} is in column {indices[block]} after {indices[block - 1]}"
+        )

@@ -48,6 +48,16 @@ def sparse_conv(
         return activate(y, op.activation, op.slope)
 
 
+def magnitude(
+    op: SparseConv1x1, x: NDArray[Any], residual: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Return the sum of the absolute values of each output's terms, which bounds rounding."""
+    dense = np.abs(op.weights.to_dense())
+    bias = None if op.bias is None else np.abs(op.bias)
+    plain = SparseConv1x1(BlockCSR.from_dense(dense, 1), bias, strides=op.strides)
+    return sparse_conv(plain, np.abs(x), None if residual is None else np.abs(residual))
+
+
 def random_op(
     rng: np.random.Generator,
     rows: int = 16,
