@@ -1,4 +1,4 @@
-"""What a conversion found and did, layer by layer."""
+"""What the passes found and did, layer by layer."""
 
 from __future__ import annotations
 

@@ -1,0 +1,25 @@
+"""Graph rewriting: ordinary ONNX models to models with SparseConv1x1, and back.
+
+Each pass is one rewrite in one file; `sparsify` and `densify` run those that belong together.
+"""
+
+from .densify import DensifyPass
+from .fuse_activation import FuseActivationPass
+from .fuse_bias import FuseBiasPass
+from .fuse_residual import FuseResidualPass
+from .pipeline import densify, sparsify
+from .replace_pointwise import ReplacePointwisePass
+from .report import LayerReport
+from .store_float16 import StoreFloat16Pass
+
+__all__ = [
+    "DensifyPass",
+    "FuseActivationPass",
+    "FuseBiasPass",
+    "FuseResidualPass",
+    "LayerReport",
+    "ReplacePointwisePass",
+    "StoreFloat16Pass",
+    "densify",
+    "sparsify",
+]

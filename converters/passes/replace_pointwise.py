@@ -1,0 +1,193 @@
+"""Replaces pointwise layers by SparseConv1x1 nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS, BlockCSR, smallest_index_dtype
+from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, OP_VERSION, SparseConv1x1
+
+from .constants import ConstantPool, constant_nbytes, exact_float16
+from .nodes import ORIGIN, is_sparse_conv, read_sparse_conv
+from .pointwise import PointwiseLayer, known_product, match_pointwise
+from .report import LayerReport
+
+__all__ = ["ReplacePointwisePass"]
+
+
+class ReplacePointwisePass(ir.passes.InPlacePass):
+    """Replaces the pointwise layers that have enough zeros by SparseConv1x1.
+
+    Precondition: the model is valid, and shapes are inferred; a MatMul whose input has no known
+    rank works too, at the price of a Reshape. Postcondition: no pointwise layer with at least
+    ``min_sparsity`` zeros is left in the main graph; weights are kept exactly; values have the
+    names they had. Subgraphs and functions are left alone.
+
+    Parameters
+    ----------
+    min_sparsity : float
+        Share of zeros, 0 to 1, from which on a layer is replaced.
+    block_rows : int, optional
+        Height of the blocks, where it divides the output channels of a group. By default the one
+        that makes the smallest arrays.
+
+    Attributes
+    ----------
+    reports : list of LayerReport
+        All pointwise layers that the last call saw, SparseConv1x1 among them, in graph order.
+    """
+
+    def __init__(self, *, min_sparsity: float, block_rows: int | None = None) -> None:
+        super().__init__()
+        self._min_sparsity = min_sparsity
+        self._block_rows = block_rows
+        self.reports: list[LayerReport] = []
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Replace the layers of the main graph."""
+        self.reports = []
+        pool = ConstantPool(model.graph)
+        for node in list(model.graph):
+            if is_sparse_conv(node):
+                self.reports.append(_report_sparse(node))
+            elif (layer := match_pointwise(node)) is not None:
+                self.reports.append(self._convert(layer, model.graph, pool))
+        modified = any(report.replaced for report in self.reports)
+        if modified:
+            model.opset_imports[DOMAIN] = OP_VERSION
+        return ir.passes.PassResult(model, modified)
+
+    def _convert(self, layer: PointwiseLayer, graph: ir.Graph, pool: ConstantPool) -> LayerReport:
+        zeros, limit = f"{layer.zeros:.1%} zeros", f"{self._min_sparsity:.1%}"
+        report = _report_dense(layer, f"{zeros}, less than {limit}")
+        if layer.zeros < self._min_sparsity:
+            return report
+        weights = _compress(layer, self._block_rows)
+        _replace(layer, weights, graph, pool)
+        reason = f"{zeros}, at least {limit}"
+        if self._block_rows is not None and weights.block_rows != self._block_rows:
+            rows = layer.weights.shape[0] // layer.groups
+            reason += f"; blocks of {self._block_rows} rows do not divide {rows}"
+        pixels = layer.positions
+        return replace(
+            report,
+            block_rows=weights.block_rows,
+            bytes_after=weights.nbytes,
+            macs_after=None if pixels is None else weights.values.size * pixels,
+            replaced=True,
+            reason=reason,
+        )
+
+
+def _report_dense(layer: PointwiseLayer, reason: str) -> LayerReport:
+    nbytes = min(exact_float16(layer.weights).nbytes, constant_nbytes(layer.source))
+    pixels = layer.positions
+    macs = None if pixels is None else layer.weights.size * pixels
+    return LayerReport(
+        name=layer.node.name or "",
+        kind=layer.node.op_type,
+        shape=layer.shape,
+        zeros=layer.zeros,
+        block_rows=None,
+        bytes_before=nbytes,
+        bytes_after=nbytes,
+        macs_before=macs,
+        macs_after=macs,
+        replaced=False,
+        reason=reason,
+    )
+
+
+def _report_sparse(node: ir.Node) -> LayerReport:
+    weights = read_sparse_conv(node).weights
+    rows, columns = weights.shape
+    shape = node.outputs[0].shape
+    pixels = None if shape is None else known_product(shape[2:])
+    return LayerReport(
+        name=node.name or "",
+        kind=node.op_type,
+        shape=weights.shape,
+        zeros=1 - weights.density,
+        block_rows=weights.block_rows,
+        bytes_before=rows * columns * weights.values.itemsize,
+        bytes_after=weights.nbytes,
+        macs_before=None if pixels is None else rows * columns * pixels,
+        macs_after=None if pixels is None else weights.values.size * pixels,
+        replaced=False,
+        reason="is SparseConv1x1 already",
+    )
+
+
+def _compress(layer: PointwiseLayer, block_rows: int | None) -> BlockCSR:
+    """Return the weights in block-CSR form, at their stored precision.
+
+    The groups of a convolution are the blocks of a block-diagonal matrix: its rows are the stored
+    rows, with each column shifted to its group. So nothing of that size is ever built.
+    """
+    stored = exact_float16(layer.weights)
+    rows, columns = stored.shape
+    rows_per_group = rows // layer.groups
+    heights = [b for b in CANDIDATE_BLOCK_ROWS if rows_per_group % b == 0]
+    if block_rows is not None:
+        heights = [max(b for b in heights if b <= block_rows)]
+    matrices = []
+    for height in heights:
+        matrix = BlockCSR.from_dense(stored, height)
+        if layer.groups > 1:
+            group = matrix.block_row_of_each_block() // (rows_per_group // height)
+            indices = matrix.indices + group * columns
+            matrix = replace(
+                matrix,
+                indices=indices.astype(smallest_index_dtype(layer.shape[1] - 1)),
+                shape=layer.shape,
+            )
+        matrices.append(matrix)
+    return min(reversed(matrices), key=lambda matrix: matrix.nbytes)
+
+
+def _replace(layer: PointwiseLayer, weights: BlockCSR, graph: ir.Graph, pool: ConstantPool) -> None:
+    """Put a SparseConv1x1 node in the place of the layer's node."""
+    name = layer.node.name or ""
+    bias = None if layer.bias is None else exact_float16(layer.bias)
+    op = SparseConv1x1(weights, bias=bias, strides=layer.strides)
+    constants = {key: pool.add(f"{name}.{key}", array) for key, array in op.constants().items()}
+    names = INPUTS[: 5 if bias is not None else 4]
+    node = ir.node(
+        OP_TYPE,
+        [layer.x, *(constants[key] for key in names[1:])],
+        op.attributes(),
+        domain=DOMAIN,
+        name=name,
+        metadata_props={ORIGIN: layer.node.op_type},
+    )
+    nodes = _flattened(node, layer, pool) if layer.flatten else [node]
+    ir.convenience.replace_nodes_and_values(
+        graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
+    )
+
+
+def _flattened(node: ir.Node, layer: PointwiseLayer, pool: ConstantPool) -> list[ir.Node]:
+    """Let ``node`` work on X as a matrix, and give its result the leading dimensions of X."""
+    name, x = node.name, layer.x
+    rows, columns = layer.shape
+
+    def constant(key: str, *numbers: int) -> ir.Value:
+        return pool.add(f"{name}.{key}", np.array(numbers, np.int64))
+
+    def add(op_type: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Node:
+        return ir.node(op_type, inputs, attributes, name=f"{name}.{suffix}")
+
+    flat = add("Reshape", "flatten", [x, constant("matrix", -1, columns)])
+    shape = add("Shape", "shape", [x])
+    leading = add(
+        "Slice", "leading", [shape.outputs[0], constant("first", 0), constant("last", -1)]
+    )
+    result = add("Concat", "result", [leading.outputs[0], constant("channels", rows)], axis=0)
+    node.replace_input_with(0, flat.outputs[0])
+    back = add("Reshape", "unflatten", [node.outputs[0], result.outputs[0]])
+    for value, dims in ((flat.outputs[0], (None, columns)), (node.outputs[0], (None, rows))):
+        value.shape, value.type = ir.Shape(dims), ir.TensorType(ir.DataType.FLOAT)
+    return [flat, shape, leading, result, node, back]

@@ -1,0 +1,71 @@
+"""From the bytes of a TFLite file to a dense ONNX model, and the same file run by LiteRT."""
+
+from __future__ import annotations
+
+import onnx
+
+from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+
+from .densify import densify, prepare_for_tf2onnx, sparse_tensors
+from .litert import Signature, TensorSignature, run, signature
+from .model import read_model
+from .sparsity import SparseTensorInfo
+from .to_onnx import OPSETS, check_opset, convert_dense
+
+__all__ = [
+    "OPSETS",
+    "Signature",
+    "SparseTensorInfo",
+    "TensorSignature",
+    "convert_tflite",
+    "run",
+    "signature",
+    "sparse_tensors_of",
+]
+
+
+def convert_tflite(
+    data: bytes, *, name: str, opset: int = 15, inputs_as_nchw: bool = False
+) -> onnx.ModelProto:
+    """Convert a TFLite file to an ONNX model of standard operators and dense weights.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        What messages call the file.
+    opset : int
+        One of `OPSETS`.
+    inputs_as_nchw : bool
+        Whether inputs of rank 4 are to have their channels before height and width.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Inputs and outputs have the names of the file's signature, or else of its tensors. Sparse
+        weights are dense with zeros; float16 weights are float32.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the opset is another.
+    InvalidModelError
+        If the file is no TFLite model or contradicts itself.
+    UnsupportedModelError
+        If the file has something that ONNX or tf2onnx cannot express.
+    MissingDependencyError
+        If tf2onnx, TensorFlow or ai_edge_litert is not installed.
+    """
+    check_opset(opset)
+    try:
+        model = read_model(data)
+        densify(model, len(data))
+        return convert_dense(prepare_for_tf2onnx(model), opset=opset, inputs_as_nchw=inputs_as_nchw)
+    except (InvalidModelError, UnsupportedModelError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def sparse_tensors_of(data: bytes) -> list[SparseTensorInfo]:
+    """Describe every sparse tensor of a TFLite file; raises what `convert_tflite` does."""
+    return sparse_tensors(read_model(data), len(data))

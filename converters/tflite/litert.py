@@ -1,0 +1,162 @@
+"""TFLite models run by LiteRT's builtin kernels: the numbers that others are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
+
+from ._dependencies import require
+from .densify import densify, sparse_tensors
+from .model import operator_name, pack_model, read_model, shape_of, tensor_type
+from .names import read_interface
+
+__all__ = ["Signature", "TensorSignature", "run", "signature"]
+
+
+@dataclass(frozen=True)
+class TensorSignature:
+    """Name, shape (-1 where dynamic) and NumPy name of the element type of a tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a model, in order."""
+
+    inputs: tuple[TensorSignature, ...]
+    outputs: tuple[TensorSignature, ...]
+
+
+def signature(data: bytes) -> Signature:
+    """Return inputs and outputs of a TFLite file.
+
+    Names are those that the converted model has.
+
+    Raises
+    ------
+    InvalidModelError
+        If the file is damaged.
+    MissingDependencyError
+        If ai_edge_litert is not installed.
+    """
+    return _signature(read_model(data))
+
+
+def run(
+    data: bytes, inputs: Mapping[str, NDArray[Any]], *, num_threads: int = 1
+) -> dict[str, NDArray[Any]]:
+    """Run a TFLite file with LiteRT's builtin kernels, without any delegate.
+
+    LiteRT itself decodes the sparse constants, so it is a check of ours, but for those that its
+    kernels read without a DENSIFY in between and handle wrongly: block-sparse float16 weights of
+    FULLY_CONNECTED give NaN, and other operators take the stored values for dense ones. Whether a
+    file has such is seen from its operators; it then runs with all constants stored dense.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    inputs : mapping of str to ndarray
+        One array for each input; dynamic dimensions may have any size.
+    num_threads : int
+        Threads of LiteRT's kernels.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The outputs by name, in order.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the inputs have other names, shapes or types than the model's.
+    InvalidModelError
+        If the file is damaged.
+    UnsupportedModelError
+        If LiteRT cannot run the model.
+    MissingDependencyError
+        If ai_edge_litert is not installed.
+    """
+    model = read_model(data)
+    _check_inputs(_signature(model), inputs)
+    interface = read_interface(model)
+    # LiteRT trusts sparse indices and offsets: give it none that were not checked.
+    sparse_tensors(model, len(data))
+    if _has_sparse_constant_litert_misreads(model):
+        densify(model, len(data))
+    content = pack_model(model)
+    litert = require("ai_edge_litert.interpreter")
+    resolver = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        interpreter = litert.Interpreter(
+            model_content=content,
+            experimental_op_resolver_type=resolver,
+            num_threads=num_threads,
+        )
+        for name, index in interface.inputs:
+            if shape_of(model.subgraphs[0].tensors[index]) != inputs[name].shape:
+                interpreter.resize_tensor_input(index, inputs[name].shape)
+        interpreter.allocate_tensors()
+        for name, index in interface.inputs:
+            interpreter.set_tensor(index, inputs[name])
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(index) for name, index in interface.outputs}
+    except (RuntimeError, ValueError) as error:
+        first_line = (str(error).strip() or "no reason given").splitlines()[0]
+        raise UnsupportedModelError(f"LiteRT cannot run the model: {first_line}") from error
+
+
+def _signature(model: Any) -> Signature:
+    interface = read_interface(model)
+    tensors = model.subgraphs[0].tensors
+
+    def describe(name: str, index: int) -> TensorSignature:
+        tensor = tensors[index]
+        shape = shape_of(tensor)
+        if tensor.shapeSignature is not None and len(tensor.shapeSignature):
+            shape = tuple(int(size) for size in tensor.shapeSignature)
+        return TensorSignature(name, shape, tensor_type(tensor).lower())
+
+    return Signature(
+        inputs=tuple(describe(*entry) for entry in interface.inputs),
+        outputs=tuple(describe(*entry) for entry in interface.outputs),
+    )
+
+
+def _check_inputs(expected: Signature, inputs: Mapping[str, NDArray[Any]]) -> None:
+    names = {tensor.name for tensor in expected.inputs}
+    if set(inputs) != names:
+        raise InvalidArgumentError(f"inputs: must be {sorted(names)}, but are {sorted(inputs)}")
+    for tensor in expected.inputs:
+        array = inputs[tensor.name]
+        fits = len(array.shape) == len(tensor.shape) and all(
+            size in (-1, given) for size, given in zip(tensor.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != np.dtype(tensor.dtype):
+            raise InvalidArgumentError(
+                f"input {tensor.name!r}: must be {tensor.dtype} of shape {tensor.shape}, "
+                f"but is {array.dtype} of shape {array.shape}"
+            )
+
+
+def _has_sparse_constant_litert_misreads(model: Any) -> bool:
+    """Whether a sparse constant goes to an operator that does not read it right."""
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            name = operator_name(model, operator)
+            for index in operator.inputs:
+                tensor = subgraph.tensors[index] if index != -1 else None
+                if tensor is None or tensor.sparsity is None or name == "DENSIFY":
+                    continue
+                if name != "FULLY_CONNECTED" or tensor_type(tensor) == "FLOAT16":
+                    return True
+    return False

@@ -1,0 +1,309 @@
+"""The command ``ort-sparse``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from . import __version__
+from .errors import InvalidArgumentError, OrtSparseError, VerificationError
+
+app = typer.Typer(
+    name="ort-sparse",
+    help="Make pruned networks run faster in ONNX Runtime.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+zoo_app = typer.Typer(help="Sparse networks with random weights, to try things on.")
+app.add_typer(zoo_app, name="zoo", no_args_is_help=True)
+
+# Tables that programs or files receive are as wide as they need to be.
+console = Console(width=None if sys.stdout.isatty() else 160)
+messages = Console(stderr=True, soft_wrap=True)
+
+
+class Layers(StrEnum):
+    """Which layers to replace."""
+
+    AUTO = "auto"
+    ALL = "all"
+
+
+class BlockRows(StrEnum):
+    """Height of the blocks."""
+
+    AUTO = "auto"
+    ONE = "1"
+    TWO = "2"
+    FOUR = "4"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
+MinSparsity = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of zeros from which on a layer is sparse.")
+]
+
+
+@app.command()
+def convert(
+    model: Model,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write. [default: MODEL as .onnx]"),
+    ] = None,
+    layers: Annotated[
+        Layers, typer.Option(help="Replace what runs faster, or all sparse layers.")
+    ] = Layers.AUTO,
+    min_sparsity: MinSparsity = 0.5,
+    block_rows: Annotated[
+        BlockRows, typer.Option(help="Height of the blocks of weights.")
+    ] = BlockRows.AUTO,
+    opset: Annotated[
+        int | None, typer.Option(help="ONNX opset of a converted TFLite file. [default: 17]")
+    ] = None,
+    inputs_as_nchw: Annotated[
+        bool, typer.Option("--inputs-as-nchw", help="Make the image inputs NCHW.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Convert a pruned model to ONNX with SparseConv1x1 nodes."""
+    from .conversion import convert_and_report
+    from .files import write_atomically
+    from .report import comparison_data, comparison_table, format_bytes, layer_data
+
+    target = output or _default_output(Path(model))
+    if target.exists() and target.samefile(model):
+        raise InvalidArgumentError(f"{target}: the output must be another file than the model")
+    with _progress(as_json) as progress:
+        conversion = convert_and_report(
+            model,
+            layers=layers.value,
+            min_sparsity=min_sparsity,
+            block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
+            opset=opset,
+            inputs_as_nchw=inputs_as_nchw,
+            verify=not no_verify,
+            progress=progress,
+        )
+    data = conversion.model.SerializeToString()
+    write_atomically(target, data)
+    comparison = conversion.comparison
+    if as_json:
+        _print_json(
+            {
+                "output": str(target),
+                "bytes_before": Path(model).stat().st_size,
+                "bytes_after": len(data),
+                "sparse_layers": conversion.replaced,
+                "layers": layer_data(conversion.layers),
+                "comparison": comparison_data(comparison) if comparison else None,
+            }
+        )
+        return
+    if comparison:
+        console.print(comparison_table(comparison))
+    if not conversion.replaced:
+        messages.print(
+            f"no layer has at least {min_sparsity:.0%} zeros; nothing became sparse", markup=False
+        )
+    console.print(
+        f"{target}: {format_bytes(len(data))} (from {format_bytes(Path(model).stat().st_size)}), "
+        f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def verify(
+    a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The model to check.")],
+    tolerance: Annotated[
+        float, typer.Option(help="Allowed difference, relative to an output's largest value.")
+    ] = 2e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Size of dynamic dimensions.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Check that two models give the same numbers."""
+    from .report import comparison_data, comparison_table
+    from .verification import compare
+
+    with _progress(as_json) as progress:
+        progress("comparing")
+        comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed)
+    if as_json:
+        _print_json(comparison_data(comparison))
+    else:
+        console.print(comparison_table(comparison))
+    if not comparison.passed:
+        raise VerificationError(f"{b}: its numbers differ from those of {a}")
+
+
+@app.command()
+def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False) -> None:
+    """Show the layers of a model that are, or could become, SparseConv1x1."""
+    from .conversion import convert_and_report
+    from .report import layer_data, layer_table
+
+    with _progress(as_json) as progress:
+        conversion = convert_and_report(
+            model, layers="all", min_sparsity=min_sparsity, verify=False, progress=progress
+        )
+    if as_json:
+        _print_json({"layers": layer_data(conversion.layers)})
+    else:
+        console.print(layer_table(conversion.layers))
+
+
+@app.command()
+def densify(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A converted .onnx file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+) -> None:
+    """Turn SparseConv1x1 back into standard operators, with the same weights."""
+    from .conversion import densify as densify_model
+    from .files import write_atomically
+
+    write_atomically(output, densify_model(model).SerializeToString())
+
+
+@app.command()
+def demo(
+    network: Annotated[
+        str, typer.Option(help="A network of the zoo.")
+    ] = "mbv1_100_90_12b4_684",
+    resolution: Annotated[
+        int | None, typer.Option(min=32, help="Height and width of the image.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each engine.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="Measured runs of each engine.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Build a sparse network, convert it, check it against LiteRT and time it."""
+    from .demo import run_demo
+    from .report import comparison_data, comparison_table, latency_table
+
+    with _progress(as_json) as progress:
+        result = run_demo(
+            network, resolution=resolution, threads=threads, runs=runs, progress=progress
+        )
+    if as_json:
+        _print_json(
+            {
+                "network": network,
+                "threads": threads,
+                "isa": result.isa,
+                "bytes": result.sizes,
+                "sparse_layers": result.sparse_layers,
+                "comparison": comparison_data(result.comparison),
+                "latency_ms": {name: vars(value) for name, value in result.latencies.items()},
+            }
+        )
+        return
+    console.print(comparison_table(result.comparison))
+    sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in result.sizes.items())
+    console.print(f"{result.sparse_layers} layers are SparseConv1x1; {sizes}", highlight=False)
+    console.print(
+        latency_table(
+            result.latencies,
+            baseline=result.baseline,
+            title=f"{network}, {threads} thread(s), {result.isa}",
+        )
+    )
+
+
+@zoo_app.command("list")
+def zoo_list(as_json: Json = False) -> None:
+    """List the networks of the zoo."""
+    from rich.table import Table
+
+    from . import zoo
+
+    entries = [zoo.entry(name) for name in zoo.names()]
+    if as_json:
+        _print_json([{"name": e.name, "family": e.family, "sparsity": e.sparsity} for e in entries])
+        return
+    table = Table("name", "family", "sparsity", "blocks")
+    for entry in entries:
+        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.block_pattern)
+    console.print(table)
+
+
+@zoo_app.command("build")
+def zoo_build(
+    name: Annotated[str, typer.Argument(help="A network of the zoo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .tflite file to write.")],
+    seed: Annotated[int, typer.Option(help="Seed of the random weights.")] = 0,
+    resolution: Annotated[
+        int | None, typer.Option(min=32, help="Height and width of the image.")
+    ] = None,
+) -> None:
+    """Build a network with random weights and export it as a sparse TFLite file."""
+    from . import zoo
+    from .files import write_atomically
+
+    with _progress(quiet=False) as progress:
+        progress(f"building {name}")
+        data = zoo.build(name, seed=seed, resolution=resolution)
+    write_atomically(output, data)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make pruned networks run faster in ONNX Runtime."""
+
+
+def _default_output(model: Path) -> Path:
+    if model.suffix == ".onnx":
+        return model.with_suffix(".sparse.onnx")
+    return model.with_suffix(".onnx")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """Show on stderr what is being done; a spinner where it is a terminal."""
+    if quiet:
+        yield lambda stage: None
+    elif messages.is_terminal:
+        with messages.status("starting") as status:
+            yield lambda stage: status.update(f"{stage} ...")
+    else:
+        yield lambda stage: messages.print(f"{stage} ...", markup=False, highlight=False)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2))
+
+
+def main() -> None:
+    """Run the command; end with one line and exit code 1 where something is wrong."""
+    try:
+        app()
+    except OrtSparseError as error:
+        messages.print(f"error: {error}", markup=False, highlight=False)
+        sys.exit(1)

@@ -1,0 +1,217 @@
+"""`convert`: a TFLite or ONNX model in, the same model with SparseConv1x1 nodes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx
+import onnx_ir as ir
+
+from . import __version__
+from .converters.passes import DensifyPass, LayerReport, StoreFloat16Pass, sparsify
+from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from .source import ModelSource, Source, read_source
+from .verification import Comparison, verify as verify_models
+
+__all__ = ["DEFAULT_MIN_SPARSITY", "Conversion", "convert", "convert_and_report", "densify"]
+
+DEFAULT_MIN_SPARSITY = 0.5
+"""Share of zeros from which on block-CSR is smaller than dense, whatever the index width."""
+
+DEFAULT_OPSET = 17
+
+Progress = Callable[[str], None]
+"""Called with a few words before each stage of the work."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted model, and what was done to it."""
+
+    model: onnx.ModelProto
+    layers: list[LayerReport]
+    """Every 1x1 or fully connected layer with constant weights."""
+    comparison: Comparison | None
+    """How far the numbers are from the source's, or None where that was not asked for."""
+
+    @property
+    def replaced(self) -> int:
+        """Number of layers that became SparseConv1x1."""
+        return sum(layer.replaced for layer in self.layers)
+
+
+def convert(
+    source: ModelSource,
+    *,
+    layers: Literal["auto", "all"] = "auto",
+    min_sparsity: float = DEFAULT_MIN_SPARSITY,
+    block_rows: int | Literal["auto"] = "auto",
+    opset: int | None = None,
+    inputs_as_nchw: bool = False,
+    verify: bool = True,
+) -> onnx.ModelProto:
+    """Convert a model so that its mostly-zero 1x1 convolutions run sparse.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+        A TFLite model, sparse or not, or an ONNX model with zeros in its dense weights.
+    layers : {"auto", "all"}
+        ``"all"`` replaces every 1x1 convolution and fully connected layer whose zeros reach
+        ``min_sparsity``; ``"auto"`` those that run faster.
+    min_sparsity : float
+        Share of zeros from which on a layer is replaced, 0 to 1.
+    block_rows : {"auto", 1, 2, 4}
+        Height of the blocks of weights; by default what makes the smallest arrays.
+    opset : int, optional
+        ONNX opset of a converted TFLite model, 13, 15, 17 (the default) or 18. ONNX models keep
+        theirs.
+    inputs_as_nchw : bool
+        Whether the rank-4 inputs of a converted TFLite model are to be NCHW; they are NHWC as in
+        the file otherwise.
+    verify : bool
+        Whether to compare the result with the source on random inputs: LiteRT's builtin kernels
+        for TFLite, ONNX Runtime for ONNX.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Standard operators and ``SparseConv1x1``; inputs and outputs keep their names. Where no
+        layer is replaced, an ONNX model comes back unchanged.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument breaks its rule.
+    InvalidModelError
+        If the source is damaged.
+    UnsupportedModelError
+        If the source has something that cannot be converted.
+    VerificationError
+        If the numbers differ.
+    MissingDependencyError
+        If a TFLite model is given and the extra ``tflite`` is not installed.
+    """
+    return convert_and_report(
+        source,
+        layers=layers,
+        min_sparsity=min_sparsity,
+        block_rows=block_rows,
+        opset=opset,
+        inputs_as_nchw=inputs_as_nchw,
+        verify=verify,
+    ).model
+
+
+def convert_and_report(
+    source: ModelSource,
+    *,
+    layers: Literal["auto", "all"] = "auto",
+    min_sparsity: float = DEFAULT_MIN_SPARSITY,
+    block_rows: int | Literal["auto"] = "auto",
+    opset: int | None = None,
+    inputs_as_nchw: bool = False,
+    verify: bool = True,
+    progress: Progress = lambda stage: None,
+) -> Conversion:
+    """Like `convert`, and say what was done."""
+    progress("reading")
+    found = read_source(source)
+    is_tflite = found.tflite is not None
+    if is_tflite:
+        progress("converting TFLite to ONNX")
+    dense = _dense_model(found, opset, inputs_as_nchw)
+    progress("rewriting sparse layers")
+    graph = _to_ir(found.name, dense)
+    reports = sparsify(
+        graph,
+        min_sparsity=min_sparsity,
+        block_rows=None if block_rows == "auto" else block_rows,
+        layers=layers,
+    )
+    if is_tflite:
+        StoreFloat16Pass()(graph)
+    replaced = any(report.replaced for report in reports)
+    model = _to_proto(found.name, graph) if replaced or is_tflite else dense
+    if replaced:
+        _describe(model, reports)
+    comparison = None
+    if verify and (replaced or is_tflite):
+        progress("comparing with the original")
+        comparison = verify_models(found.tflite or dense, model)
+    return Conversion(model, reports, comparison)
+
+
+def densify(source: ModelSource) -> onnx.ModelProto:
+    """Return an ONNX model with its SparseConv1x1 nodes turned back into standard operators.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the source is a TFLite model.
+    InvalidModelError
+        If the source is damaged.
+    """
+    found = read_source(source)
+    if found.onnx is None:
+        raise InvalidArgumentError(f"{found.name}: must be an ONNX model, but is a TFLite model")
+    graph = _to_ir(found.name, found.onnx)
+    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    DensifyPass()(graph)
+    return _to_proto(found.name, graph)
+
+
+def _dense_model(source: Source, opset: int | None, inputs_as_nchw: bool) -> onnx.ModelProto:
+    if source.onnx is not None:
+        if opset is not None or inputs_as_nchw:
+            raise InvalidArgumentError(
+                f"{source.name}: opset and inputs_as_nchw must be given for TFLite models only, "
+                "but this is an ONNX model"
+            )
+        return source.onnx
+    from .converters.tflite import convert_tflite
+
+    assert source.tflite is not None
+    return convert_tflite(
+        source.tflite,
+        name=source.name,
+        opset=DEFAULT_OPSET if opset is None else opset,
+        inputs_as_nchw=inputs_as_nchw,
+    )
+
+
+def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
+    from .op import register_schema
+
+    register_schema()
+    try:
+        onnx.checker.check_model(model)
+        return ir.from_proto(model)
+    except (onnx.checker.ValidationError, ValueError, TypeError, KeyError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InvalidModelError(f"{name}: is no valid ONNX model: {first_line}") from error
+
+
+def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
+    try:
+        model = ir.to_proto(graph)
+        onnx.checker.check_model(model, check_custom_domain=True)
+    except ValueError as error:  # protobuf's limit of 2 GiB
+        raise UnsupportedModelError(f"{name}: the result cannot be stored: {error}") from error
+    return model
+
+
+def _describe(model: onnx.ModelProto, reports: list[LayerReport]) -> None:
+    """Leave a note in the model of what was done, for people who look at it later."""
+    replaced = sum(report.replaced for report in reports)
+    notes = {
+        "ort_sparse.version": __version__,
+        "ort_sparse.sparse_layers": f"{replaced} of {len(reports)}",
+    }
+    kept = [entry for entry in model.metadata_props if entry.key not in notes]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    for key, value in notes.items():
+        model.metadata_props.add(key=key, value=value)

@@ -1,0 +1,121 @@
+"""What the command line prints: tables for people, plain dictionaries for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from .bench import Latency
+from .converters.layers import LayerReport
+from .verification import Comparison
+
+__all__ = [
+    "comparison_data",
+    "comparison_table",
+    "format_bytes",
+    "latency_table",
+    "layer_data",
+    "layer_table",
+]
+
+
+def format_bytes(count: float) -> str:
+    """Return a size in bytes, kB or MB (powers of 1000)."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    if count < 1e6:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.2f} MB"
+
+
+def _format_macs(count: int | None) -> str:
+    return "?" if count is None else f"{count / 1e6:.2f} M"
+
+
+def layer_data(layers: Sequence[LayerReport]) -> list[dict[str, Any]]:
+    """Return the layers as JSON-ready dictionaries."""
+    return [asdict(layer) for layer in layers]
+
+
+def layer_table(layers: Sequence[LayerReport]) -> Table:
+    """Return a table of layers: shape, zeros, block, bytes and MACs before and after."""
+    table = Table("layer", "kind", title="1x1 and fully connected layers", title_justify="left")
+    for heading in ("shape", "zeros", "block", "bytes", "", "MACs", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("why")
+    for layer in layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            f"{layer.shape[0]} x {layer.shape[1]}",
+            f"{layer.zeros:.1%}",
+            str(layer.block_rows) if layer.block_rows else "dense",
+            format_bytes(layer.bytes_before),
+            format_bytes(layer.bytes_after),
+            _format_macs(layer.macs_before),
+            _format_macs(layer.macs_after),
+            layer.reason,
+        )
+    table.add_section()
+    known = [layer for layer in layers if layer.macs_before is not None]
+    table.add_row(
+        f"all {len(layers)}",
+        "",
+        "",
+        "",
+        f"{sum(layer.block_rows is not None for layer in layers)} sparse",
+        format_bytes(sum(layer.bytes_before for layer in layers)),
+        format_bytes(sum(layer.bytes_after for layer in layers)),
+        _format_macs(sum(layer.macs_before or 0 for layer in known)),
+        _format_macs(sum(layer.macs_after or 0 for layer in known)),
+        "",
+    )
+    return table
+
+
+def comparison_data(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as a JSON-ready dictionary."""
+    return {
+        "passed": comparison.passed,
+        "tolerance": comparison.tolerance,
+        "outputs": [
+            {**asdict(output), "shape": list(output.shape), "error": output.error}
+            for output in comparison.outputs
+        ],
+    }
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return a table of outputs and how far they are apart."""
+    table = Table("output", title=f"tolerance {comparison.tolerance:g}", title_justify="left")
+    for heading in ("shape", "largest value", "difference", "relative", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for output in comparison.outputs:
+        table.add_row(
+            output.name,
+            " x ".join(map(str, output.shape)),
+            f"{output.largest:.6g}",
+            f"{output.difference:.3g}",
+            f"{output.error:.3g}",
+            "equal" if output.error <= comparison.tolerance else "DIFFERENT",
+        )
+    return table
+
+
+def latency_table(latencies: Mapping[str, Latency], *, baseline: str, title: str) -> Table:
+    """Return a table of percentiles in milliseconds, and speed-ups of medians."""
+    table = Table("engine", title=title, title_justify="left")
+    for heading in ("p5 ms", "median ms", "p95 ms", "speed-up"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, latency in latencies.items():
+        table.add_row(
+            name,
+            f"{latency.p5:.3f}",
+            f"{latency.p50:.3f}",
+            f"{latency.p95:.3f}",
+            f"{latencies[baseline].p50 / latency.p50:.2f}x",
+        )
+    return table
