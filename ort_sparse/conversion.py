@@ -8,6 +8,7 @@ from typing import Literal
 
 import onnx
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
 
 from . import __version__
 from .converters.passes import DensifyPass, LayerReport, StoreFloat16Pass, sparsify
@@ -158,8 +159,9 @@ def densify(source: ModelSource) -> onnx.ModelProto:
     if found.onnx is None:
         raise InvalidArgumentError(f"{found.name}: must be an ONNX model, but is a TFLite model")
     graph = _to_ir(found.name, found.onnx)
-    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
     DensifyPass()(graph)
+    RemoveUnusedNodesPass()(graph)
     return _to_proto(found.name, graph)
 
 

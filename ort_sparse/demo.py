@@ -10,9 +10,8 @@ import onnxruntime
 from . import zoo
 from .bench import Latency, interleave, onnx_engine
 from .conversion import convert_and_report, densify
-from .errors import VerificationError
-from .kernels import Layer, supported_isas
-from .verification import Comparison, TensorInfo, random_inputs
+from .kernels import supported_isas
+from .verification import Comparison, inputs_of, random_inputs
 
 __all__ = ["Demo", "run_demo"]
 
@@ -57,7 +56,7 @@ def run_demo(
     dense = densify(conversion.model)
     assert conversion.comparison is not None
     progress("timing")
-    feeds = random_inputs(_inputs(conversion.model))
+    feeds = random_inputs(inputs_of(conversion.model))
     latencies = interleave(
         {
             DENSE: onnx_engine(dense, feeds, threads=threads),

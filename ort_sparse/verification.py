@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from .errors import InvalidArgumentError, InvalidModelError, VerificationError
 from .source import ModelSource, Source, read_source
 
-__all__ = ["TOLERANCE", "Comparison", "OutputComparison", "compare", "random_inputs", "verify"]
+__all__ = [
+    "TOLERANCE",
+    "Comparison",
+    "OutputComparison",
+    "TensorInfo",
+    "compare",
+    "inputs_of",
+    "random_inputs",
+    "verify",
+]
 
 TOLERANCE = 2e-5
 """Largest difference that counts as equal, relative to the largest value of an output. float32
@@ -134,6 +143,23 @@ def compare(
     )
 
 
+def inputs_of(model: onnx.ModelProto) -> list[TensorInfo]:
+    """Return the inputs of an ONNX model that have no default."""
+    defaults = {tensor.name for tensor in model.graph.initializer}
+    return [
+        TensorInfo(
+            value.name,
+            tuple(
+                dim.dim_value if dim.HasField("dim_value") else -1
+                for dim in value.type.tensor_type.shape.dim
+            ),
+            onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type),
+        )
+        for value in model.graph.input
+        if value.name not in defaults
+    ]
+
+
 def random_inputs(
     inputs: Sequence[TensorInfo], *, batch: int = 1, seed: int = 0
 ) -> dict[str, NDArray[Any]]:
@@ -237,14 +263,7 @@ class _OnnxRunner:
             self._session = session(model, options)
         except Exception as error:  # onnxruntime's exceptions have no common base
             raise InvalidModelError(f"{name}: onnxruntime cannot load it: {error}") from error
-        self.inputs = [
-            TensorInfo(
-                tensor.name,
-                tuple(size if isinstance(size, int) else -1 for size in tensor.shape),
-                _dtype_of(tensor.type),
-            )
-            for tensor in self._session.get_inputs()
-        ]
+        self.inputs = inputs_of(model)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         names = [output.name for output in self._session.get_outputs()]
@@ -252,9 +271,3 @@ class _OnnxRunner:
             return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
         except Exception as error:
             raise InvalidModelError(f"{self.name}: onnxruntime cannot run it: {error}") from error
-
-
-def _dtype_of(onnxruntime_type: str) -> np.dtype[Any]:
-    """Return the dtype of, say, ``tensor(float)``."""
-    name = onnxruntime_type.removeprefix("tensor(").removesuffix(")")
-    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))

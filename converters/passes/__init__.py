@@ -7,7 +7,7 @@ from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_bias import FuseBiasPass
 from .fuse_residual import FuseResidualPass
-from .pipeline import densify, sparsify
+from .pipeline import densify, sparsify, to_model_proto
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 from .store_float16 import StoreFloat16Pass
@@ -22,4 +22,5 @@ __all__ = [
     "StoreFloat16Pass",
     "densify",
     "sparsify",
+    "to_model_proto",
 ]

@@ -57,9 +57,9 @@ def run(
     """Run a TFLite file with LiteRT's builtin kernels, without any delegate.
 
     LiteRT itself decodes the sparse constants, so it is a check of ours, but for those that its
-    kernels read without a DENSIFY in between and handle wrongly: block-sparse float16 weights of
-    FULLY_CONNECTED give NaN, and other operators take the stored values for dense ones. Whether a
-    file has such is seen from its operators; it then runs with all constants stored dense.
+    kernels read without a DENSIFY in between and handle wrongly: DEQUANTIZE and others take the
+    stored values for dense ones, so that block-sparse float16 weights of FULLY_CONNECTED give NaN.
+    Whether a file has such is seen from its operators; it then runs with all constants dense.
 
     Parameters
     ----------

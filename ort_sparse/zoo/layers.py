@@ -206,7 +206,7 @@ class Layers:
             weights = self._pruned(weights, block_rows)
         squares_per_filter = np.square(weights).sum() / filters
         if squares_per_filter > 0:
-            pass
+            weights /= np.sqrt(squares_per_filter)
         layer.kernel.assign(weights)
         if layer.use_bias:
             layer.bias.assign(self._rng.normal(0, 0.1, layer.bias.shape))

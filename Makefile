@@ -1,0 +1,34 @@
+# Set-up, demo, tests and checks. `make demo` and `make test` need only Python 3.11+, a C compiler
+# and make; everything else is installed into a virtual environment of the project's own.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
+
+.PHONY: demo test lint format arm64 clean
+
+demo: $(VENV)/installed
+	$(BIN)/ort-sparse demo
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h')
+
+$(VENV)/installed: $(NATIVE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[tflite,test,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info ort_sparse/lib ort_sparse/*.so

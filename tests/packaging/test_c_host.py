@@ -1,0 +1,78 @@
+"""The library in a process without Python, against the libonnxruntime of the installed wheel."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from models import sparse_model
+from oracle import random_op
+
+import ort_sparse
+from ort_sparse.op import Activation
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "c"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, "a C compiler is needed, as for the installation"
+    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
+    target = tmp_path_factory.mktemp("c") / "run_model"
+    subprocess.run(
+        [compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", EXAMPLE / "run_model.c", library,
+         f"-Wl,-rpath,{library.parent}", "-o", target],
+        check=True,
+    )
+    return target
+
+
+def test_runs_a_model(program, tmp_path):
+    op = random_op(np.random.default_rng(0), 32, 24, activation=Activation("silu"))
+    model = sparse_model(op, ["n", 24, 14, 14])
+    onnx.save(model, tmp_path / "model.onnx")
+    printed = subprocess.run(
+        [program, tmp_path / "model.onnx", ort_sparse.get_library_path()],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    count = 24 * 14 * 14
+    ramp = (2 * np.arange(count, dtype=np.float32) / np.float32(count) - 1).astype(np.float32)
+    (expected,) = ort_sparse.session(model).run(None, {"X": ramp.reshape(1, 24, 14, 14)})
+    np.testing.assert_array_equal(np.array(printed.split(), np.float32), expected.ravel())
+
+
+def test_reports_a_bad_model(program, tmp_path):
+    model = sparse_model(random_op(np.random.default_rng(0)), [1, 24, 4])
+    del model.graph.node[0].attribute[:]
+    onnx.save(model, tmp_path / "model.onnx")
+    done = subprocess.run(
+        [program, tmp_path / "model.onnx", ort_sparse.get_library_path()],
+        check=False, capture_output=True, text=True,
+    )
+    assert done.returncode == 1
+    assert "node 'layer': in_channels: must lie in" in done.stderr
+
+
+def dynamic_symbols(*options: str) -> list[str]:
+    listing = subprocess.run(
+        ["nm", "-D", *options, ort_sparse.get_library_path()],
+        check=True, capture_output=True, text=True,
+    ).stdout
+    return [line.split()[-1] for line in listing.splitlines()]
+
+
+def test_exports_only_its_entry_point():
+    assert dynamic_symbols("--defined-only") == ["RegisterCustomOps"]
+
+
+def test_needs_no_python():
+    wanted = dynamic_symbols("--undefined-only")
+    assert wanted
+    assert not [name for name in wanted if re.match("_?Py", name)]
