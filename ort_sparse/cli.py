@@ -240,7 +240,7 @@ def zoo_list(as_json: Json = False) -> None:
         return
     table = Table("name", "family", "sparsity", "blocks")
     for entry in entries:
-        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.block_pattern)
+        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.pattern)
     console.print(table)
 
 

@@ -25,10 +25,12 @@ def program(tmp_path_factory) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler, "a C compiler is needed, as for the installation"
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
-    target = tmp_path_factory.mktemp("c") / "run_model"
+    folder = tmp_path_factory.mktemp("c")
+    target = folder / "run_model"
+    (folder / "libonnxruntime.so.1").symlink_to(library)  # the name that the loader looks for
     subprocess.run(
         [compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", EXAMPLE / "run_model.c", library,
-         f"-Wl,-rpath,{library.parent}", "-o", target],
+         f"-Wl,-rpath,{folder}", "-o", target],
         check=True,
     )
     return target

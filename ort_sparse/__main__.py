@@ -1,0 +1,5 @@
+"""``python -m ort_sparse`` is the command ``ort-sparse``."""
+
+from .cli import main
+
+main()

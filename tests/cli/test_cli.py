@@ -1,0 +1,229 @@
+"""Every command as a user types it: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from ort_sparse import __version__
+from ort_sparse.op import OP_TYPE
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "ort_sparse", *map(str, arguments)],
+        check=False, capture_output=True, text=True, **options,
+    )
+
+
+def succeed(*arguments):
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fail(*arguments, **options):
+    done = run(*arguments, **options)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    return last
+
+
+@pytest.fixture
+def dense(tmp_path):
+    """Path of an ONNX model: Conv of 10 % density, Relu, Conv without zeros."""
+    rng = np.random.default_rng(0)
+    sparse = rng.standard_normal((64, 64, 1, 1)) * (rng.random((64, 64, 1, 1)) < 0.1)
+    full = rng.standard_normal((8, 64, 1, 1))
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "a"], ["h"], name="first"),
+            helper.make_node("Relu", ["h"], ["r"]),
+            helper.make_node("Conv", ["r", "b"], ["y"], name="second"),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64, 28, 28])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 8, 28, 28])],
+        [
+            numpy_helper.from_array(sparse.astype(np.float32), "a"),
+            numpy_helper.from_array(full.astype(np.float32), "b"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "dense.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def sparse_nodes(path):
+    return [node for node in onnx.load(path).graph.node if node.op_type == OP_TYPE]
+
+
+def test_version():
+    assert succeed("--version").strip() == __version__
+
+
+def test_convert_verify_densify(dense, tmp_path):
+    printed = succeed("convert", dense, "--layers", "all")
+    converted = tmp_path / "dense.sparse.onnx"
+    assert "1 of 2 layers are SparseConv1x1" in printed
+    assert len(sparse_nodes(converted)) == 1
+    assert "equal" in succeed("verify", dense, converted)
+    back = tmp_path / "back.onnx"
+    succeed("densify", converted, "-o", back)
+    assert not sparse_nodes(back)
+    assert "equal" in succeed("verify", dense, back)
+    assert sorted(os.listdir(tmp_path)) == ["back.onnx", "dense.onnx", "dense.sparse.onnx"]
+
+
+def test_convert_json(dense, tmp_path):
+    printed = json.loads(
+        succeed("convert", dense, "-o", tmp_path / "out.onnx", "--layers", "all", "--json")
+    )
+    assert printed["sparse_layers"] == 1
+    assert printed["bytes_after"] == (tmp_path / "out.onnx").stat().st_size
+    assert printed["comparison"]["passed"]
+    assert [layer["replaced"] for layer in printed["layers"]] == [True, False]
+
+
+def test_convert_options(dense, tmp_path):
+    out = tmp_path / "out.onnx"
+    succeed("convert", dense, "-o", out, "--layers", "all", "--block-rows", "2", "--no-verify")
+    (node,) = sparse_nodes(out)
+    assert [a.i for a in node.attribute if a.name == "block_rows"] == [2]
+    done = run("convert", dense, "-o", out, "--min-sparsity", "0.99")
+    assert done.returncode == 0
+    assert "nothing became sparse" in done.stderr
+    assert not sparse_nodes(out)
+
+
+def test_inspect(dense):
+    assert "first" in succeed("inspect", dense)
+    first, second = json.loads(succeed("inspect", dense, "--json"))["layers"]
+    assert first["shape"] == [64, 64]
+    assert first["zeros"] == pytest.approx(0.9, abs=0.02)
+    assert first["macs_before"] == 64 * 64 * 28 * 28
+    assert first["bytes_after"] < first["bytes_before"]
+    assert not second["replaced"]
+
+
+def test_verify_tells_a_difference(dense, tmp_path):
+    model = onnx.load(dense)
+    values = numpy_helper.to_array(model.graph.initializer[1]) * np.float32(1.01)
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(values, "b"))
+    onnx.save(model, tmp_path / "other.onnx")
+    assert "its numbers differ" in fail("verify", dense, tmp_path / "other.onnx")
+    done = run("verify", dense, tmp_path / "other.onnx", "--json")
+    assert done.returncode == 1
+    assert not json.loads(done.stdout)["passed"]
+
+
+def test_convert_a_real_file(shared_models, tmp_path):
+    out = tmp_path / "face.onnx"
+    source = shared_models / "face_detection_full_range_sparse.tflite"
+    assert "46 of 48 layers" in succeed("convert", source, "-o", out, "--layers", "all")
+    assert "equal" in succeed("verify", source, out)
+
+
+def no_tflite(path):
+    path.write_bytes(b"no model at all, but long enough to hold an identifier")
+
+
+def cut_short(path, shared_models):
+    data = (shared_models / "pose_detection.tflite").read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def test_no_tflite_file(tmp_path):
+    no_tflite(tmp_path / "bad.tflite")
+    assert "bad.tflite: " in fail("convert", tmp_path / "bad.tflite")
+    assert os.listdir(tmp_path) == ["bad.tflite"]
+
+
+def test_file_cut_short(tmp_path, shared_models):
+    cut_short(tmp_path / "bad.tflite", shared_models)
+    assert "bad.tflite: " in fail("convert", tmp_path / "bad.tflite")
+    assert os.listdir(tmp_path) == ["bad.tflite"]
+
+
+def test_unknown_operator(tmp_path, shared_models):
+    message = fail(
+        "convert", shared_models / "selfie_segmentation.tflite", "-o", tmp_path / "out.onnx"
+    )
+    assert "Convolution2DTransposeBias" in message
+    assert os.listdir(tmp_path) == []
+
+
+def test_missing_file(tmp_path):
+    assert "nowhere.onnx: cannot be read" in fail("convert", tmp_path / "nowhere.onnx")
+
+
+def test_unwritable_output(dense, tmp_path):
+    target = tmp_path / "no" / "such" / "folder.onnx"
+    assert "cannot be written" in fail("convert", dense, "-o", target)
+
+
+def test_output_over_the_input(dense):
+    before = dense.read_bytes()
+    assert "must be another file" in fail("convert", dense, "-o", dense)
+    assert dense.read_bytes() == before
+
+
+def test_weights_that_are_not_constant(dense, tmp_path):
+    model = onnx.load(dense)
+    weights = model.graph.initializer.pop(0)
+    model.graph.input.append(
+        helper.make_tensor_value_info("a", TensorProto.FLOAT, list(weights.dims))
+    )
+    onnx.save(model, tmp_path / "open.onnx")
+    done = run("convert", tmp_path / "open.onnx")
+    assert done.returncode == 0
+    assert "nothing became sparse" in done.stderr
+
+
+def test_option_for_tflite_only(dense):
+    assert "but this is an ONNX model" in fail("convert", dense, "--opset", "15")
+
+
+def test_missing_extra(tmp_path, shared_models):
+    """TensorFlow's absence is played by a module of that name that cannot be imported."""
+    (tmp_path / "tf2onnx.py").write_text("raise ImportError('not here')")
+    message = fail(
+        "convert", shared_models / "pose_detection.tflite", "-o", tmp_path / "out.onnx",
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert 'pip install "ort_sparse[tflite]"' in message
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_zoo_list():
+    assert "mbv1_100_90_12b4_684" in succeed("zoo", "list")
+    assert len(json.loads(succeed("zoo", "list", "--json"))) >= 11
+
+
+def test_zoo_build(tmp_path):
+    out = tmp_path / "net.tflite"
+    succeed("zoo", "build", "mobilenet_v1_025_128", "-o", out, "--resolution", "32")
+    assert out.read_bytes()[4:8] == b"TFL3"
+
+
+def test_unknown_network(tmp_path):
+    assert "mbv1" in fail("zoo", "build", "mbv1", "-o", tmp_path / "x.tflite")
+
+
+def test_demo():
+    printed = json.loads(
+        succeed("demo", "--resolution", "32", "--runs", "3", "--json")
+    )
+    assert printed["comparison"]["passed"]
+    assert printed["sparse_layers"] == 13
+    assert len(printed["latency_ms"]) == 2

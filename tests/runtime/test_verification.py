@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from models import sparse_model
+from onnx import TensorProto, helper, numpy_helper
+from oracle import random_op
+
+from ort_sparse import InvalidArgumentError, InvalidModelError, VerificationError, verify
+from ort_sparse.verification import compare, inputs_of, random_inputs
+
+
+def scaled(factor, shape=("n", 3), output="y"):
+    constant = numpy_helper.from_array(np.array(factor, np.float32), "c")
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "c"], [output])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], [constant],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_equal_models():
+    model = sparse_model(random_op(np.random.default_rng(0)), ["n", 24, 5])
+    assert verify(model, model, batch=3).error == 0
+
+
+def test_a_small_difference_passes_and_a_large_one_does_not():
+    assert verify(scaled(1), scaled(1 + 1e-6)).passed
+    with pytest.raises(VerificationError, match="output 'y': must agree to 2e-05 of its largest"):
+        verify(scaled(1), scaled(1 + 1e-4))
+
+
+def test_reports_how_far_apart():
+    (output,) = compare(scaled(1), scaled(1.5), batch=2).outputs
+    assert output.shape == (2, 3)
+    assert output.error == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+def test_nan_and_infinity(factor):
+    assert not compare(scaled(1), scaled(factor)).passed
+    assert not compare(scaled(factor), scaled(1)).passed
+    assert compare(scaled(factor), scaled(factor)).passed
+
+
+def test_all_zeros_are_equal_to_zeros_only():
+    assert compare(scaled(0), scaled(0)).passed
+    assert not compare(scaled(0), scaled(1e-9)).passed
+
+
+def test_outputs_with_other_names():
+    assert compare(scaled(1, output="a"), scaled(1, output="b")).passed
+
+
+def test_other_inputs():
+    with pytest.raises(InvalidArgumentError, match=r"input 'x' must be float32 of shape \(1, 3\)"):
+        compare(scaled(1), scaled(1, shape=("n", 4)))
+
+
+def test_a_model_that_cannot_be_loaded():
+    model = scaled(1)
+    model.graph.node[0].op_type = "Nonsense"
+    with pytest.raises(InvalidModelError, match="onnxruntime cannot load it"):
+        compare(scaled(1), model)
+
+
+def test_random_inputs_are_reproducible():
+    inputs = inputs_of(scaled(1))
+    first, again, other = (random_inputs(inputs, batch=4, seed=s)["x"] for s in (1, 1, 2))
+    assert first.shape == (4, 3)
+    assert (first == again).all()
+    assert not (first == other).all()
+
+
+def test_inputs_with_defaults_are_left_out():
+    model = scaled(1)
+    model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.FLOAT, []))
+    assert [tensor.name for tensor in inputs_of(model)] == ["x"]
+    assert onnx.checker.check_model(model) is None
