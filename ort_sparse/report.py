@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from .bench import Latency
-from .converters.layers import LayerReport
+from .converters.passes import LayerReport
 from .verification import Comparison
 
 __all__ = [

@@ -41,13 +41,13 @@ def constant_array(value: ir.Value | None) -> NDArray[Any] | None:
 
 def constant_nbytes(value: ir.Value) -> int:
     """Return the bytes that the model holds for a constant ``value``, before any folding."""
-    tensor = _tensor(value)
+    tensor = ir.convenience.get_const_tensor(value)
     while tensor is None:
         producer = value.producer()
         source = producer.inputs[0] if producer is not None else None
         if source is None:
             return 0
-        value, tensor = source, _tensor(source)
+        value, tensor = source, ir.convenience.get_const_tensor(source)
     return tensor.nbytes
 
 
@@ -131,7 +131,7 @@ class ConstantPool:
 def _array(value: ir.Value, depth: int) -> NDArray[Any] | None:
     if value.is_graph_input():
         return None
-    tensor = _tensor(value)
+    tensor = ir.convenience.get_const_tensor(value)
     if tensor is not None:
         try:
             return tensor.numpy()
@@ -153,15 +153,3 @@ def _array(value: ir.Value, depth: int) -> NDArray[Any] | None:
             f"node {node.name!r}: {node.op_type} of constants cannot be computed: {error}"
         ) from error
     return None if outputs is None else outputs[value.index() or 0]
-
-
-def _tensor(value: ir.Value) -> ir.TensorProtocol | None:
-    node = value.producer()
-    if node is not None and node.op_type == "Constant" and not _is_plain_constant(node):
-        return None
-    return ir.convenience.get_const_tensor(value)
-
-
-def _is_plain_constant(node: ir.Node) -> bool:
-    """Tell whether a Constant node holds exactly one dense value."""
-    return len(node.attributes) == 1 and "sparse_value" not in node.attributes

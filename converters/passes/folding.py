@@ -48,7 +48,8 @@ def _reshape(node: ir.Node, inputs: Arrays) -> Arrays:
 
 def _flatten(node: ir.Node, inputs: Arrays) -> Arrays:
     (array,) = inputs
-    axis = node.attributes.get_int("axis", 1) % (array.ndim + 1)
+    axis = node.attributes.get_int("axis", 1)
+    axis += array.ndim if axis < 0 else 0
     return [array.reshape(math.prod(array.shape[:axis]), math.prod(array.shape[axis:]))]
 
 

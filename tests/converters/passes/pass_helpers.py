@@ -65,9 +65,7 @@ class GraphBuilder:
         weights = self.weights(rows, columns, *[1] * (rank - 2))
         return self.node("Conv", x, weights, self.vector(rows), **attributes)
 
-    def model(
-        self, *outputs: str, dtype: int = onnx.TensorProto.FLOAT
-    ) -> onnx.ModelProto:
+    def model(self, *outputs: str, dtype: int = onnx.TensorProto.FLOAT) -> onnx.ModelProto:
         """Return the model; only its inputs and outputs have shapes."""
         graph = helper.make_graph(
             self.nodes,

@@ -219,10 +219,10 @@ def test_initializer_that_a_caller_can_override_stays():
 
 def test_float64_stays():
     b = GraphBuilder()
-    x = b.input(2, 12, 4, 4, dtype=TensorProto.DOUBLE)
-    y = b.node("Conv", x, b.weights(8, 12, 1, 1, dtype=np.float64))
+    x = b.input(2, 12, dtype=TensorProto.DOUBLE)
+    y = b.node("MatMul", x, b.weights(12, 8, dtype=np.float64))
     result, reports = rewrite(b.model(y, dtype=TensorProto.DOUBLE))
-    assert op_types(result) == ["Conv"]
+    assert op_types(result) == ["MatMul"]
     assert reports == []
 
 
@@ -317,7 +317,9 @@ def test_block_rows(height, given, chosen):
     )
 
 
-@pytest.mark.parametrize(("rows", "groups", "given", "chosen"), [(6, 1, 4, 2), (7, 1, 4, 1), (12, 2, 4, 2)])
+@pytest.mark.parametrize(
+    ("rows", "groups", "given", "chosen"), [(6, 1, 4, 2), (7, 1, 4, 1), (12, 2, 4, 2)]
+)
 def test_block_rows_that_do_not_divide_fall_back(rows, groups, given, chosen):
     model = conv_model((rows, 8, 1, 1), (1, 8 * groups, 4, 4), group=groups)
     _, (report,) = rewrite(model, block_rows=given)

@@ -280,7 +280,7 @@ static void check_exponentials(const char* isa, enum spmm_activation activation)
     }
     for (int i = 0; i < COUNT; i++) {
         double expected = activate(&p.epilogue, 0, x[i]);
-        double error = fabs(y[i] - expected) / fmax(fabs(expected), 1.2e-38);
+        double error = (fabs(y[i] - expected) - 1.2e-38) / fabs(expected); /* not of subnormals */
         if (!(error <= 1e-6)) {
             fprintf(stderr, "x = %g, y = %g, expected %g\n", x[i], y[i], expected);
             fail(&p, "the relative error must be at most 1e-6", error);

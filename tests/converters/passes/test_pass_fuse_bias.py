@@ -1,0 +1,102 @@
+"""Additions of constants for each channel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pass_helpers import GraphBuilder, array_of, only, op_types, rewrite, sparse_nodes
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 1), (1, 8, 1, 1), (1, 1, 1), (1,), ()])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_constant_for_each_channel_or_one_for_all(shape, swapped):
+    b = GraphBuilder()
+    operands = [b.conv(b.input("N", 12, 5, 5), 8, 12), b.constant(b.rng.standard_normal(shape))]
+    y = b.node("Add", *(operands[::-1] if swapped else operands))
+    model, _ = rewrite(b.model(y))
+    assert op_types(model) == ["SparseConv1x1"]
+    assert len(model.graph.node[0].input) == 5
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (5, 5), (2, 1, 1, 1), (8, 5, 5), (1, 1, 1, 1, 1)])
+def test_constant_that_varies_along_another_axis_stays(shape):
+    b = GraphBuilder()
+    y = b.conv(b.input(2, 12, 5, 5), 8, 12)
+    model, _ = rewrite(b.model(b.node("Add", y, b.constant(b.rng.standard_normal(shape)))))
+    assert op_types(model) == ["SparseConv1x1", "Add"]
+
+
+def test_constant_that_widens_a_single_channel_stays():
+    b = GraphBuilder()
+    y = b.conv(b.input(2, 12, 5, 5), 1, 12)
+    model, _ = rewrite(b.model(b.node("Add", y, b.constant(np.ones((8, 1, 1))))))
+    assert op_types(model) == ["SparseConv1x1", "Add"]
+
+
+def test_several_additions():
+    b = GraphBuilder()
+    y = b.node("Conv", b.input(2, 12, 5, 5), b.weights(8, 12, 1, 1))
+    for _ in range(3):
+        y = b.node("Add", y, b.constant(b.rng.standard_normal((8, 1, 1))))
+    model, _ = rewrite(b.model(y))
+    assert op_types(model) == ["SparseConv1x1"]
+
+
+def test_addition_behind_the_residual():
+    b = GraphBuilder()
+    x = b.input(2, 8, 5, 5)
+    y = b.node("Add", b.conv(x, 8, 8), x)
+    y = b.node("Add", y, b.constant(b.rng.standard_normal((8, 1, 1))))
+    model, _ = rewrite(b.model(y))
+    assert op_types(model) == ["SparseConv1x1"]
+
+
+def test_addition_behind_the_activation_stays():
+    b = GraphBuilder()
+    y = b.node("Relu", b.conv(b.input(2, 12, 5, 5), 8, 12))
+    model, _ = rewrite(b.model(b.node("Add", y, b.constant(np.ones((8, 1, 1))))))
+    assert op_types(model) == ["SparseConv1x1", "Add"]
+
+
+@pytest.mark.parametrize("shape", [("N", 12), ("N", "L", 12), (2, 3, 4, 12)])
+def test_matmul(shape):
+    b = GraphBuilder()
+    y = b.node("MatMul", b.input(*shape), b.weights(12, 8))
+    model, _ = rewrite(b.model(b.node("Relu", b.node("Add", y, b.vector(8)))))
+    assert "Add" not in op_types(model)
+    assert "Relu" not in op_types(model)
+    assert len(only(sparse_nodes(model)).input) == 5
+
+
+def test_matmul_with_the_constant_on_the_left_has_channels_along_axis_1():
+    b = GraphBuilder()
+    y = b.node("MatMul", b.weights(8, 12), b.input(2, 12, 8))
+    model, _ = rewrite(b.model(b.node("Add", y, b.vector(8))))
+    assert op_types(model) == ["SparseConv1x1", "Add"]
+    b = GraphBuilder()
+    y = b.node("MatMul", b.weights(8, 12), b.input(2, 12, 8))
+    y = b.node("Add", y, b.constant(b.rng.standard_normal((8, 1))))
+    assert op_types(rewrite(b.model(y))[0]) == ["SparseConv1x1"]
+
+
+def test_channels_moved_last():
+    b = GraphBuilder()
+    y = b.node("Transpose", b.conv(b.input(2, 12, 5, 5), 8, 12), perm=[0, 2, 3, 1])
+    model, _ = rewrite(b.model(b.node("Add", y, b.vector(8))))
+    assert op_types(model) == ["SparseConv1x1", "Transpose"]
+
+
+def test_bias_that_is_exact_in_float16_is_stored_so():
+    b = GraphBuilder()
+    y = b.node("Conv", b.input(2, 12, 5, 5), b.weights(8, 12, 1, 1))
+    model, _ = rewrite(b.model(b.node("Add", y, b.constant(np.arange(8).reshape(8, 1, 1)))))
+    bias = array_of(model, only(sparse_nodes(model)).input[4])
+    assert bias.dtype == np.float16
+    assert bias.tolist() == list(range(8))
+
+
+def test_graph_output_before_the_addition():
+    b = GraphBuilder()
+    y = b.conv(b.input(2, 12, 5, 5), 8, 12)
+    model, _ = rewrite(b.model(y, b.node("Add", y, b.constant(np.ones((8, 1, 1))))))
+    assert op_types(model) == ["SparseConv1x1", "Add"]
