@@ -13,6 +13,9 @@ from registration cimport OrtApiBase, OrtSessionOptions, OrtStatus, Registration
 
 from ort_sparse.errors import InvalidArgumentError
 
+cdef extern from "fma_peak.h" nogil:
+    double native_fma_peak "fma_peak"(const char* isa) noexcept
+
 cdef Registration* registrations
 
 
@@ -38,6 +41,15 @@ def kernel_table():
          table[i].vectors, table[i].lanes)
         for i in range(count)
     ]
+
+
+def fma_peak(str isa):
+    encoded = isa.encode()
+    cdef const char* name = encoded
+    cdef double peak
+    with nogil:
+        peak = native_fma_peak(name)
+    return peak
 
 
 cdef int element_type(Py_buffer* view) except -1:

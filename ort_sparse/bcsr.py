@@ -132,7 +132,8 @@ class BlockCSR:
 
     def block_row_of_each_block(self) -> NDArray[np.int64]:
         """Return the block row of each block, shape (blocks,)."""
-        counts = np.diff(self.indptr.astype(np.int64))
+        first = self.indptr.astype(np.int64)
+        counts = first[1:] - first[:-1]
         return np.repeat(np.arange(counts.size), counts)
 
     @property
@@ -171,13 +172,13 @@ def _check(matrix: BlockCSR) -> None:
     require(values.dtype in _VALUE_DTYPES, "values", "must be float32 or float16", values.dtype)
     for name, array in (("indices", indices), ("indptr", indptr)):
         require(array.ndim == 1, name, "must have rank 1", f"rank {array.ndim}")
-        require(
-            array.dtype in _INDEX_DTYPES, name, "must be uint8, uint16 or int32", array.dtype
-        )
+        require(array.dtype in _INDEX_DTYPES, name, "must be uint8, uint16 or int32", array.dtype)
     expected = (indices.size, matrix.block_rows)
     require(values.shape == expected, "values", f"must have shape {expected}", values.shape)
     block_rows = rows // matrix.block_rows
-    require(indptr.size == block_rows + 1, "indptr", f"must have {block_rows + 1} entries", indptr.size)
+    require(
+        indptr.size == block_rows + 1, "indptr", f"must have {block_rows + 1} entries", indptr.size
+    )
     require(indptr[0] == 0, "indptr", "must start with 0", indptr[0])
     require(
         indptr[-1] == indices.size,
@@ -190,7 +191,9 @@ def _check(matrix: BlockCSR) -> None:
     if indices.size == 0:
         return
     low, high = int(indices.min()), int(indices.max())
-    require(low >= 0 and high < columns, "indices", f"must lie in 0..{columns - 1}", f"{low}..{high}")
+    require(
+        low >= 0 and high < columns, "indices", f"must lie in 0..{columns - 1}", f"{low}..{high}"
+    )
     rising = np.diff(indices.astype(np.int64)) > 0
     starts = indptr[1:-1].astype(np.int64)
     row_starts = starts[(starts > 0) & (starts < indices.size)] - 1

@@ -184,9 +184,7 @@ def densify(
 
 @app.command()
 def demo(
-    network: Annotated[
-        str, typer.Option(help="A network of the zoo.")
-    ] = "mbv1_100_90_12b4_684",
+    network: Annotated[str, typer.Option(help="A network of the zoo.")] = "mbv1_100_90_12b4_684",
     resolution: Annotated[
         int | None, typer.Option(min=32, help="Height and width of the image.")
     ] = None,

@@ -14,7 +14,8 @@ from . import __version__
 from .converters.passes import DensifyPass, LayerReport, StoreFloat16Pass, sparsify
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .source import ModelSource, Source, read_source
-from .verification import Comparison, verify as verify_models
+from .verification import Comparison
+from .verification import verify as verify_models
 
 __all__ = ["DEFAULT_MIN_SPARSITY", "Conversion", "convert", "convert_and_report", "densify"]
 

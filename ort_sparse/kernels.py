@@ -11,7 +11,7 @@ from . import _native
 from .errors import InvalidArgumentError
 from .op import SparseConv1x1, output_shape
 
-__all__ = ["Kernel", "Layer", "microkernels", "supported_isas"]
+__all__ = ["Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
 
 
 class Kernel(NamedTuple):
@@ -37,6 +37,23 @@ def supported_isas() -> list[str]:
 def microkernels() -> list[Kernel]:
     """Return every microkernel of this build, best instruction set first."""
     return [Kernel(*row) for row in _native.kernel_table()]
+
+
+def fma_peak(isa: str) -> float:
+    """Measure what one core does with multiply-adds from registers alone, in GFLOP/s.
+
+    Takes a few milliseconds. One multiply-add of one lane counts as two operations.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If this CPU lacks the instruction set.
+    """
+    if isa not in supported_isas():
+        raise InvalidArgumentError(
+            f"isa: must be one of {', '.join(supported_isas())}, but is {isa!r}"
+        )
+    return _native.fma_peak(isa)
 
 
 class Layer:

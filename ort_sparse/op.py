@@ -228,7 +228,6 @@ def register_schema() -> None:
 def schema() -> OpSchema:
     """Return the operator's ONNX schema."""
     formal, option = OpSchema.FormalParameter, OpSchema.FormalParameterOption
-    optional = {"param_option": option.Optional}
     attribute, kind = OpSchema.Attribute, OpSchema.AttrType
     default = Activation()
     result = OpSchema(
@@ -241,9 +240,19 @@ def schema() -> OpSchema:
             formal("values", "TV", "Blocks, (blocks, block_rows). Constant."),
             formal("indices", "TI", "Input channel of each block, (blocks,). Constant."),
             formal("indptr", "TP", "First block of each block row, (block rows + 1,). Constant."),
-            formal("bias", "TB", "(output channels,). Constant.", **optional),
-            formal("residual", "T", "Added before the activation; shape of Y.", **optional),
-            formal("slope", "TS", "Slopes of prelu, (output channels,). Constant.", **optional),
+            formal("bias", "TB", "(output channels,). Constant.", param_option=option.Optional),
+            formal(
+                "residual",
+                "T",
+                "Added before the activation; shape of Y.",
+                param_option=option.Optional,
+            ),
+            formal(
+                "slope",
+                "TS",
+                "Slopes of prelu, (output channels,). Constant.",
+                param_option=option.Optional,
+            ),
         ],
         outputs=[formal("Y", "T", "Output, (N, output channels, E1, ...).")],
         type_constraints=[
@@ -257,7 +266,12 @@ def schema() -> OpSchema:
         attributes=[
             attribute("in_channels", kind.INT, "Number of input channels.", required=True),
             _attribute("block_rows", 1, "Height of a block in output channels."),
-            attribute("strides", kind.INTS, "Stride along each spatial axis; ones by default.", required=False),
+            attribute(
+                "strides",
+                kind.INTS,
+                "Stride along each spatial axis; ones by default.",
+                required=False,
+            ),
             _attribute("activation", default.name, f"One of {', '.join(ACTIVATIONS)}."),
             _attribute("activation_min", default.minimum, "Lower bound of clip."),
             _attribute("activation_max", default.maximum, "Upper bound of clip."),

@@ -70,7 +70,7 @@ def read_source(source: ModelSource) -> Source:
 
 def _parse_onnx(name: str, data: bytes) -> onnx.ModelProto:
     try:
-        model = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise InvalidModelError(f"{name}: is neither a TFLite file nor an ONNX model") from error
     if not model.HasField("graph") or not model.opset_import:

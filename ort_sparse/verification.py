@@ -175,9 +175,7 @@ def random_inputs(
     return feeds
 
 
-def _compare_output(
-    name: str, expected: NDArray[Any], actual: NDArray[Any]
-) -> OutputComparison:
+def _compare_output(name: str, expected: NDArray[Any], actual: NDArray[Any]) -> OutputComparison:
     shape = tuple(expected.shape)
     if expected.shape != actual.shape:
         return OutputComparison(name, shape, 0.0, float("inf"))

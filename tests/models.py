@@ -26,9 +26,7 @@ def sparse_model(
     names = [given.get(name, name if name in constants else "") for name in INPUTS]
     while not names[-1]:
         names.pop()
-    node = helper.make_node(
-        OP_TYPE, names, ["Y"], name="layer", domain=DOMAIN, **op.attributes()
-    )
+    node = helper.make_node(OP_TYPE, names, ["Y"], name="layer", domain=DOMAIN, **op.attributes())
     inputs = [helper.make_tensor_value_info("X", TensorProto.FLOAT, x_shape)]
     if residual:
         inputs.append(helper.make_tensor_value_info("R", TensorProto.FLOAT, y_shape))

@@ -11,9 +11,7 @@ from ort_sparse.bcsr import BlockCSR
 from ort_sparse.op import Activation, SparseConv1x1
 
 
-def activate(
-    y: NDArray[Any], activation: Activation, slope: NDArray[Any] | None
-) -> NDArray[Any]:
+def activate(y: NDArray[Any], activation: Activation, slope: NDArray[Any] | None) -> NDArray[Any]:
     match activation.name:
         case "none":
             return y

@@ -35,10 +35,11 @@ typedef struct OrtApi {
     OrtStatus* (*Run)(OrtSession*, const OrtRunOptions*, const char* const* input_names,
                       const OrtValue* const* inputs, size_t input_count,
                       const char* const* output_names, size_t output_count,
-                      OrtValue** outputs);                        /* 9 */
-    OrtStatus* (*CreateSessionOptions)(OrtSessionOptions** out);  /* 10 */
+                      OrtValue** outputs);                       /* 9 */
+    OrtStatus* (*CreateSessionOptions)(OrtSessionOptions** out); /* 10 */
     void* gap_11[22];
-    OrtStatus* (*SessionGetInputTypeInfo)(const OrtSession*, size_t index, OrtTypeInfo** out); /* 33 */
+    OrtStatus* (*SessionGetInputTypeInfo)(const OrtSession*, size_t index,
+                                          OrtTypeInfo** out); /* 33 */
     void* gap_34[2];
     OrtStatus* (*SessionGetInputName)(const OrtSession*, size_t index, OrtAllocator*,
                                       char** out); /* 36 */
@@ -58,7 +59,8 @@ typedef struct OrtApi {
     OrtStatus* (*GetDimensions)(const OrtTensorTypeAndShapeInfo*, int64_t* out,
                                 size_t rank); /* 62 */
     void* gap_63;
-    OrtStatus* (*GetTensorShapeElementCount)(const OrtTensorTypeAndShapeInfo*, size_t* out); /* 64 */
+    OrtStatus* (*GetTensorShapeElementCount)(const OrtTensorTypeAndShapeInfo*,
+                                             size_t* out);                                 /* 64 */
     OrtStatus* (*GetTensorTypeAndShape)(const OrtValue*, OrtTensorTypeAndShapeInfo** out); /* 65 */
     void* gap_66[3];
     OrtStatus* (*CreateCpuMemoryInfo)(int allocator_type, int memory_type,

@@ -85,8 +85,8 @@ int main(int argc, char** argv) {
     check(ort->SessionGetInputName(session, 0, allocator, &input_name));
     check(ort->SessionGetOutputName(session, 0, allocator, &output_name));
     OrtValue* input = create_ramp(session, &data);
-    check(ort->Run(session, NULL, (const char* const*)&input_name, (const OrtValue* const*)&input, 1,
-                   (const char* const*)&output_name, 1, &output));
+    check(ort->Run(session, NULL, (const char* const*)&input_name, (const OrtValue* const*)&input,
+                   1, (const char* const*)&output_name, 1, &output));
     print_tensor(output);
     ort->ReleaseValue(output);
     ort->ReleaseValue(input);

@@ -19,7 +19,10 @@ from ort_sparse.op import OP_TYPE
 def run(*arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", "ort_sparse", *map(str, arguments)],
-        check=False, capture_output=True, text=True, **options,
+        check=False,
+        capture_output=True,
+        text=True,
+        **options,
     )
 
 
@@ -198,7 +201,10 @@ def test_missing_extra(tmp_path, shared_models):
     """TensorFlow's absence is played by a module of that name that cannot be imported."""
     (tmp_path / "tf2onnx.py").write_text("raise ImportError('not here')")
     message = fail(
-        "convert", shared_models / "pose_detection.tflite", "-o", tmp_path / "out.onnx",
+        "convert",
+        shared_models / "pose_detection.tflite",
+        "-o",
+        tmp_path / "out.onnx",
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert 'pip install "ort_sparse[tflite]"' in message
@@ -221,9 +227,7 @@ def test_unknown_network(tmp_path):
 
 
 def test_demo():
-    printed = json.loads(
-        succeed("demo", "--resolution", "32", "--runs", "3", "--json")
-    )
+    printed = json.loads(succeed("demo", "--resolution", "32", "--runs", "3", "--json"))
     assert printed["comparison"]["passed"]
     assert printed["sparse_layers"] == 13
     assert len(printed["latency_ms"]) == 2

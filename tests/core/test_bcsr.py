@@ -74,7 +74,10 @@ VALID = {
 
 BROKEN = {
     "values of float64": ({"values": np.ones((3, 2))}, "values: must be float32 or float16"),
-    "values too few": ({"values": np.ones((2, 2), np.float32)}, r"values: must have shape \(3, 2\)"),
+    "values too few": (
+        {"values": np.ones((2, 2), np.float32)},
+        r"values: must have shape \(3, 2\)",
+    ),
     "values flat": ({"values": np.ones(6, np.float32)}, "values: must have shape"),
     "indices of int64": ({"indices": np.array([0, 2, 1])}, "indices: must be uint8"),
     "indices of rank 2": ({"indices": np.zeros((3, 1), np.uint8)}, "indices: must have rank 1"),

@@ -85,7 +85,7 @@ def test_refuses(change, message):
 
 
 def test_refuses_an_activation():
-    with pytest.raises(InvalidArgumentError, match="must be one of none, clip.*'gelu'"):
+    with pytest.raises(InvalidArgumentError, match=r"must be one of none, clip.*'gelu'"):
         Activation("gelu")
     with pytest.raises(InvalidArgumentError, match="at most activation_max"):
         Activation("clip", 1, 0)

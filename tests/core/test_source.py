@@ -36,7 +36,7 @@ def test_missing_file(tmp_path):
 
 
 def test_another_type():
-    with pytest.raises(InvalidArgumentError, match="source: must be a path.*but is int"):
+    with pytest.raises(InvalidArgumentError, match=r"source: must be a path.*but is int"):
         read_source(3)
 
 
@@ -52,8 +52,11 @@ def external_model(location: str) -> onnx.ModelProto:
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=location)
     graph = helper.make_graph(
-        [helper.make_node("Identity", ["w"], ["y"])], "g", [],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [4])], [tensor],
+        [helper.make_node("Identity", ["w"], ["y"])],
+        "g",
+        [],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [4])],
+        [tensor],
     )
     return helper.make_model(graph)
 

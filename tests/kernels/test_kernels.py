@@ -40,8 +40,24 @@ def test_epilogues(isa, block_rows, activation, residual):
 
 
 @pytest.mark.parametrize("isa", supported_isas())
-@pytest.mark.parametrize("plane", [(), (1,), (2,), (3,), (15,), (16,), (17,), (7, 7), (14, 14),
-                                   (28, 28), (56, 56), (3, 5, 7), (131,)])
+@pytest.mark.parametrize(
+    "plane",
+    [
+        (),
+        (1,),
+        (2,),
+        (3,),
+        (15,),
+        (16,),
+        (17,),
+        (7, 7),
+        (14, 14),
+        (28, 28),
+        (56, 56),
+        (3, 5, 7),
+        (131,),
+    ],
+)
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("hint", [0, 49, 3136])
 def test_planes(isa, plane, batch, hint):
@@ -118,8 +134,9 @@ def test_activation_over_its_whole_range(isa, activation):
 @pytest.mark.parametrize("isa", supported_isas())
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_nan_reaches_the_output(isa, activation):
-    op = random_op(np.random.default_rng(0), 8, 8, density=1,
-                   activation=activation_named(activation))
+    op = random_op(
+        np.random.default_rng(0), 8, 8, density=1, activation=activation_named(activation)
+    )
     x = np.zeros((1, 8, 21), np.float32)
     x[0, 3, 5] = np.nan
     y = Layer(op, isa=isa)(x)

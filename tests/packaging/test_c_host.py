@@ -29,8 +29,18 @@ def program(tmp_path_factory) -> Path:
     target = folder / "run_model"
     (folder / "libonnxruntime.so.1").symlink_to(library)  # the name that the loader looks for
     subprocess.run(
-        [compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", EXAMPLE / "run_model.c", library,
-         f"-Wl,-rpath,{folder}", "-o", target],
+        [
+            compiler,
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            EXAMPLE / "run_model.c",
+            library,
+            f"-Wl,-rpath,{folder}",
+            "-o",
+            target,
+        ],
         check=True,
     )
     return target
@@ -42,7 +52,9 @@ def test_runs_a_model(program, tmp_path):
     onnx.save(model, tmp_path / "model.onnx")
     printed = subprocess.run(
         [program, tmp_path / "model.onnx", ort_sparse.get_library_path()],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     count = 24 * 14 * 14
     ramp = (2 * np.arange(count, dtype=np.float32) / np.float32(count) - 1).astype(np.float32)
@@ -56,7 +68,9 @@ def test_reports_a_bad_model(program, tmp_path):
     onnx.save(model, tmp_path / "model.onnx")
     done = subprocess.run(
         [program, tmp_path / "model.onnx", ort_sparse.get_library_path()],
-        check=False, capture_output=True, text=True,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "node 'layer': in_channels: must lie in" in done.stderr
@@ -65,7 +79,9 @@ def test_reports_a_bad_model(program, tmp_path):
 def dynamic_symbols(*options: str) -> list[str]:
     listing = subprocess.run(
         ["nm", "-D", *options, ort_sparse.get_library_path()],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     return [line.split()[-1] for line in listing.splitlines()]
 

@@ -17,7 +17,8 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     # Builds the source distribution first, and the wheel from that.
     subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, PROJECT], check=True,
+        [sys.executable, "-m", "build", "--outdir", folder, PROJECT],
+        check=True,
         capture_output=True,
     )
     assert list(folder.glob("*.tar.gz"))
@@ -52,7 +53,10 @@ def test_wheel_runs_where_it_is_installed(wheel, tmp_path):
     command = tmp_path / "venv" / "bin" / "ort-sparse"
     missing = subprocess.run(
         [command, "zoo", "build", "mbv1_100_90_12b4_684", "-o", tmp_path / "x.tflite"],
-        check=False, capture_output=True, text=True, cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert missing.returncode == 1
     assert 'pip install "ort_sparse[tflite]"' in missing.stderr

@@ -46,7 +46,9 @@ def test_runs(requirement, prefix, tmp_path):
     python = _environment(tmp_path / "venv", requirement.split())
     printed = subprocess.run(
         [python, "-c", PROGRAM, tmp_path, ort_sparse.get_library_path()],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     assert printed.startswith(prefix)
     (expected,) = ort_sparse.session(model).run(None, feeds)

@@ -26,7 +26,9 @@ def assert_matches(session, op, x, residual=None):
     feeds = {"X": x} if residual is None else {"X": x, "R": residual}
     expected = sparse_conv(op, x, residual)
     (y,) = session.run(None, feeds)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(
+        y, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max(initial=0))
+    )
 
 
 @pytest.mark.parametrize("plane", [(), (9,), (7, 7), (3, 4, 5)])
@@ -95,9 +97,7 @@ def test_sessions_on_threads_at_once():
 
     def work():
         session = ort_sparse.session(model)
-        wrong.extend(
-            1 for _ in range(50) if session.run(None, {"X": x})[0].tobytes() != expected
-        )
+        wrong.extend(1 for _ in range(50) if session.run(None, {"X": x})[0].tobytes() != expected)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -207,33 +207,87 @@ def drop_input(name):
 
 
 BAD_NODES = {
-    "index too large": (change_constant("indices", set_entry(3, 24)), r"indices: must lie in 0\.\.23, but entry 3 is 24"),
-    "index negative": (change_constant("indices", lambda a: set_entry(2, -1)(a.astype(np.int32))), r"indices: must lie in 0\.\.23, but entry 2 is -1"),
-    "indices unsorted": (change_constant("indices", lambda a: a[::-1].copy()), "indices: must be strictly increasing"),
-    "indices of int64": (change_constant("indices", lambda a: a.astype(np.int64)), "indices: must be uint8, uint16 or int32"),
-    "indptr starts late": (change_constant("indptr", set_entry(0, 1)), "indptr: must start with 0, but starts with 1"),
+    "index too large": (
+        change_constant("indices", set_entry(3, 24)),
+        r"indices: must lie in 0\.\.23, but entry 3 is 24",
+    ),
+    "index negative": (
+        change_constant("indices", lambda a: set_entry(2, -1)(a.astype(np.int32))),
+        r"indices: must lie in 0\.\.23, but entry 2 is -1",
+    ),
+    "indices unsorted": (
+        change_constant("indices", lambda a: a[::-1].copy()),
+        "indices: must be strictly increasing",
+    ),
+    "indices of int64": (
+        change_constant("indices", lambda a: a.astype(np.int64)),
+        "indices: must be uint8, uint16 or int32",
+    ),
+    "indptr starts late": (
+        change_constant("indptr", set_entry(0, 1)),
+        "indptr: must start with 0, but starts with 1",
+    ),
     "indptr decreases": (change_constant("indptr", set_entry(2, 0)), "indptr: must not decrease"),
-    "indptr ends early": (change_constant("indptr", lambda a: np.minimum(a, a[-1] - 1)), "indptr: must end with the number of blocks"),
-    "indptr negative": (change_constant("indptr", lambda a: set_entry(1, -5)(a.astype(np.int32))), "indptr: must not decrease, but goes from 0 to -5"),
-    "indptr of one entry": (change_constant("indptr", lambda a: a[:1]), "indptr: must have at least 2 entries"),
+    "indptr ends early": (
+        change_constant("indptr", lambda a: np.minimum(a, a[-1] - 1)),
+        "indptr: must end with the number of blocks",
+    ),
+    "indptr negative": (
+        change_constant("indptr", lambda a: set_entry(1, -5)(a.astype(np.int32))),
+        "indptr: must not decrease, but goes from 0 to -5",
+    ),
+    "indptr of one entry": (
+        change_constant("indptr", lambda a: a[:1]),
+        "indptr: must have at least 2 entries",
+    ),
     "values too few": (change_constant("values", lambda a: a[:-1]), "values: must have shape"),
-    "values flat": (change_constant("values", lambda a: a.ravel()), "values: must have rank 2, but has rank 1"),
-    "values of float64": (change_constant("values", lambda a: a.astype(np.float64)), "values: must be float32 or float16"),
+    "values flat": (
+        change_constant("values", lambda a: a.ravel()),
+        "values: must have rank 2, but has rank 1",
+    ),
+    "values of float64": (
+        change_constant("values", lambda a: a.astype(np.float64)),
+        "values: must be float32 or float16",
+    ),
     "bias too short": (change_constant("bias", lambda a: a[:-1]), "bias: must have 16 entries"),
     "values computed": (computed("values"), "values: must be constant"),
     "bias computed": (computed("bias"), "bias: must be constant"),
-    "no in_channels": (change_attribute("in_channels"), r"in_channels: must lie in 1\.\.2\*\*31-1, but is 0"),
-    "in_channels a float": (change_attribute("in_channels", to=24.0), "in_channels: must be an attribute of type int"),
+    "no in_channels": (
+        change_attribute("in_channels"),
+        r"in_channels: must lie in 1\.\.2\*\*31-1, but is 0",
+    ),
+    "in_channels a float": (
+        change_attribute("in_channels", to=24.0),
+        "in_channels: must be an attribute of type int",
+    ),
     "in_channels huge": (change_attribute("in_channels", to=2**40), "in_channels: must lie in"),
     "block_rows negative": (change_attribute("block_rows", to=-2), "block_rows: must lie in"),
     "block_rows wrong": (change_attribute("block_rows", to=2), "values: must have shape"),
-    "block_rows huge": (change_attribute("block_rows", to=2**31 - 1), "indptr: output channels must fit"),
+    "block_rows huge": (
+        change_attribute("block_rows", to=2**31 - 1),
+        "indptr: output channels must fit",
+    ),
     "stride zero": (change_attribute("strides", to=[1, 0]), "strides: must lie in"),
-    "too many strides": (change_attribute("strides", to=[1, 1, 1, 1]), "strides: must have at most 3"),
-    "unknown activation": (change_attribute("activation", to="gelu"), "activation: must be one of .* is 'gelu'"),
-    "activation an int": (change_attribute("activation", to=3), "activation: must be an attribute of type string"),
-    "activation endless": (change_attribute("activation", to="x" * 100), "activation: must be one of"),
-    "prelu without slope": (change_attribute("activation", to="prelu"), "slope: must be given with activation prelu"),
+    "too many strides": (
+        change_attribute("strides", to=[1, 1, 1, 1]),
+        "strides: must have at most 3",
+    ),
+    "unknown activation": (
+        change_attribute("activation", to="gelu"),
+        "activation: must be one of .* is 'gelu'",
+    ),
+    "activation an int": (
+        change_attribute("activation", to=3),
+        "activation: must be an attribute of type string",
+    ),
+    "activation endless": (
+        change_attribute("activation", to="x" * 100),
+        "activation: must be one of",
+    ),
+    "prelu without slope": (
+        change_attribute("activation", to="prelu"),
+        "slope: must be given with activation prelu",
+    ),
 }
 
 
@@ -298,7 +352,7 @@ def test_isa_from_the_environment(isa, monkeypatch):
     x = rng().standard_normal((1, 24, 9, 9), np.float32)
     monkeypatch.setenv("ORT_SPARSE_ISA", isa)
     if isa == "avx9":
-        with pytest.raises(Exception, match="ORT_SPARSE_ISA: must be .* is 'avx9'"):
+        with pytest.raises(Exception, match=r"ORT_SPARSE_ISA: must be .* is 'avx9'"):
             ort_sparse.session(model)
     else:
         assert_matches(ort_sparse.session(model), op, x)

@@ -14,9 +14,11 @@ from ort_sparse.verification import compare, inputs_of, random_inputs
 def scaled(factor, shape=("n", 3), output="y"):
     constant = numpy_helper.from_array(np.array(factor, np.float32), "c")
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "c"], [output])], "g",
+        [helper.make_node("Mul", ["x", "c"], [output])],
+        "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)], [constant],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+        [constant],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
