@@ -8,10 +8,10 @@ from typing import Literal
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
 
 from . import __version__
-from .converters.passes import DensifyPass, LayerReport, StoreFloat16Pass, sparsify
+from .converters import passes
+from .converters.passes import LayerReport
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .source import ModelSource, Source, read_source
 from .verification import Comparison
@@ -33,6 +33,8 @@ class Conversion:
     """A converted model, and what was done to it."""
 
     model: onnx.ModelProto
+    dense: onnx.ModelProto
+    """The source in ONNX, before its layers were replaced."""
     layers: list[LayerReport]
     """Every 1x1 or fully connected layer with constant weights."""
     comparison: Comparison | None
@@ -127,14 +129,14 @@ def convert_and_report(
     dense = _dense_model(found, opset, inputs_as_nchw)
     progress("rewriting sparse layers")
     graph = _to_ir(found.name, dense)
-    reports = sparsify(
+    reports = passes.sparsify(
         graph,
         min_sparsity=min_sparsity,
         block_rows=None if block_rows == "auto" else block_rows,
         layers=layers,
     )
     if is_tflite:
-        StoreFloat16Pass()(graph)
+        passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
     model = _to_proto(found.name, graph) if replaced or is_tflite else dense
     if replaced:
@@ -143,11 +145,13 @@ def convert_and_report(
     if verify and (replaced or is_tflite):
         progress("comparing with the original")
         comparison = verify_models(found.tflite or dense, model)
-    return Conversion(model, reports, comparison)
+    return Conversion(model, dense, reports, comparison)
 
 
 def densify(source: ModelSource) -> onnx.ModelProto:
     """Return an ONNX model with its SparseConv1x1 nodes turned back into standard operators.
+
+    Weights are the same numbers; only the sign of a zero is not kept.
 
     Raises
     ------
@@ -160,9 +164,7 @@ def densify(source: ModelSource) -> onnx.ModelProto:
     if found.onnx is None:
         raise InvalidArgumentError(f"{found.name}: must be an ONNX model, but is a TFLite model")
     graph = _to_ir(found.name, found.onnx)
-    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
-    DensifyPass()(graph)
-    RemoveUnusedNodesPass()(graph)
+    passes.densify(graph)
     return _to_proto(found.name, graph)
 
 
@@ -188,18 +190,32 @@ def _dense_model(source: Source, opset: int | None, inputs_as_nchw: bool) -> onn
 def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
     from .op import register_schema
 
+    if _has_sparse_tensors(model):
+        raise UnsupportedModelError(
+            f"{name}: weights must be dense tensors with zeros, "
+            "but the model has ONNX sparse tensors"
+        )
     register_schema()
     try:
         onnx.checker.check_model(model)
         return ir.from_proto(model)
-    except (onnx.checker.ValidationError, ValueError, TypeError, KeyError) as error:
+    except (onnx.checker.ValidationError, ir.serde.SerdeError, ValueError, TypeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidModelError(f"{name}: is no valid ONNX model: {first_line}") from error
 
 
+def _has_sparse_tensors(model: onnx.ModelProto) -> bool:
+    """Whether the main graph has what onnx_ir would drop or refuse."""
+    return bool(model.graph.sparse_initializer) or any(
+        attribute.HasField("sparse_tensor")
+        for node in model.graph.node
+        for attribute in node.attribute
+    )
+
+
 def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
     try:
-        model = ir.to_proto(graph)
+        model = passes.to_model_proto(graph)
         onnx.checker.check_model(model, check_custom_domain=True)
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise UnsupportedModelError(f"{name}: the result cannot be stored: {error}") from error

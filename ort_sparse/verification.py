@@ -19,6 +19,7 @@ __all__ = [
     "OutputComparison",
     "TensorInfo",
     "compare",
+    "compare_outputs",
     "inputs_of",
     "random_inputs",
     "verify",
@@ -136,6 +137,16 @@ def compare(
             f"{second.name}: must have {len(expected)} outputs like {first.name}, "
             f"but has {len(actual)}"
         )
+    return compare_outputs(expected, actual, tolerance=tolerance)
+
+
+def compare_outputs(
+    expected: Mapping[str, NDArray[Any]],
+    actual: Mapping[str, NDArray[Any]],
+    *,
+    tolerance: float = TOLERANCE,
+) -> Comparison:
+    """Compare outputs by name, or by position where the names differ; both have as many."""
     if expected.keys() != actual.keys():
         actual = dict(zip(expected, actual.values(), strict=True))
     return Comparison(

@@ -64,7 +64,7 @@ def _match(layer: SparseLayer) -> _Match | None:
     node = only_consumer(layer.output)
     if node is None:
         return _match_gated(layer.output)
-    if node.domain != "" or node.inputs[0] is not layer.output:
+    if node.domain != "":
         return None
     if node.op_type == "PRelu":
         return _match_prelu(node, layer)

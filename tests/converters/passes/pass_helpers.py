@@ -86,6 +86,8 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
+    # at ORT_ENABLE_ALL, ONNX Runtime 1.31 loses a Conv's result that is a graph output and is added
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from pass_helpers import (
     GraphBuilder,
     array_of,
@@ -15,7 +16,7 @@ from pass_helpers import (
     sparse_nodes,
 )
 
-from ort_sparse.converters.passes import sparsify
+from ort_sparse.converters.passes import FuseActivationPass, sparsify
 
 
 def fused(b: GraphBuilder, result: str) -> dict:
@@ -264,3 +265,36 @@ def test_relu_behind_a_reshape():
     b, x = layer()
     y = b.node("Reshape", x, b.constant([-1, 2, 4, 25], np.int64))
     assert op_types(rewrite(b.model(b.node("Relu", y)))[0]) == ["SparseConv1x1", "Reshape"]
+
+
+def test_graph_output_before_silu_keeps_it():
+    b, x = layer()
+    model, _ = rewrite(b.model(b.node("Mul", x, b.node("Sigmoid", x)), x))
+    assert op_types(model) == ["SparseConv1x1", "Sigmoid", "Mul"]
+
+
+def test_silu_in_a_subgraph_stays():
+    b, x = layer()
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 8, 5, 5))
+    nodes = [helper.make_node("Sigmoid", [x], ["s"]), helper.make_node("Mul", [x, "s"], ["y"])]
+    body = helper.make_graph(nodes, "body", [], [output])
+    zeros = helper.make_graph(
+        [helper.make_node("ConstantOfShape", ["shape"], ["y"])], "zeros", [], [output]
+    )
+    b.initializers.append(numpy_helper.from_array(np.int64([3, 8, 5, 5]), "shape"))
+    y = b.node("If", b.constant(True, bool), then_branch=body, else_branch=zeros)
+    assert op_types(rewrite(b.model(y))[0]) == ["SparseConv1x1", "If"]
+
+
+def test_layer_that_is_the_bound_of_a_clip():
+    b = GraphBuilder()
+    y = b.node("Gemm", b.input(1, 12), b.weights(12, 1))
+    bound = b.node("Reshape", y, b.constant([], np.int64))
+    model, _ = rewrite(b.model(b.node("Clip", b.input(3, 4), bound)))
+    assert op_types(model) == ["SparseConv1x1", "Reshape", "Clip"]
+
+
+def test_layer_with_an_activation_takes_no_second_one():
+    b, x = layer()
+    model, _ = rewrite(b.model(b.node("Sigmoid", b.node("Relu", x))))
+    assert not FuseActivationPass()(ir.from_proto(model)).modified

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from pass_helpers import GraphBuilder, array_of, only, op_types, rewrite, sparse_nodes
+
+from ort_sparse.converters.passes import FuseBiasPass
 
 
 @pytest.mark.parametrize("shape", [(8, 1, 1), (1, 8, 1, 1), (1, 1, 1), (1,), ()])
@@ -100,3 +103,19 @@ def test_graph_output_before_the_addition():
     y = b.conv(b.input(2, 12, 5, 5), 8, 12)
     model, _ = rewrite(b.model(y, b.node("Add", y, b.constant(np.ones((8, 1, 1))))))
     assert op_types(model) == ["SparseConv1x1", "Add"]
+
+
+def test_layer_with_an_activation_takes_no_bias():
+    b = GraphBuilder()
+    y = b.node("Relu", b.conv(b.input(2, 12, 5, 5), 8, 12))
+    model, _ = rewrite(b.model(b.node("Add", y, b.constant(np.ones((8, 1, 1))))))
+    assert not FuseBiasPass()(ir.from_proto(model)).modified
+
+
+@pytest.mark.parametrize("shape", [(-1, 4), (-1, 2, 4)])
+def test_channels_split_by_a_reshape(shape):
+    b = GraphBuilder()
+    y = b.node("Gemm", b.input(2, 12), b.weights(12, 8))
+    y = b.node("Reshape", y, b.constant(shape, np.int64))
+    model, _ = rewrite(b.model(b.node("Add", y, b.vector(4))))
+    assert op_types(model) == ["SparseConv1x1", "Reshape", "Add"]

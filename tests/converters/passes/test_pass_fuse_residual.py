@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import onnx_ir as ir
 import pytest
 from pass_helpers import GraphBuilder, attributes, only, op_types, rewrite, sparse_nodes
 
+from ort_sparse.converters.passes import FuseResidualPass
+from ort_sparse.converters.passes.nodes import same_shape
 from ort_sparse.op import INPUTS
 
 RESIDUAL = INPUTS.index("residual")
@@ -156,3 +159,21 @@ def test_layer_that_stays_dense_takes_nothing():
     y = b.node("Conv", x, b.weights(8, 8, 1, 1, zeros=0.1))
     model, _ = rewrite(b.model(b.node("Add", b.conv(x, 8, 8), b.node("Add", y, x))))
     assert op_types(model) == ["Conv", "Add", "SparseConv1x1"]
+
+
+def test_shapes_are_the_same_only_if_that_is_certain():
+    def value(*dims):
+        return ir.Value(shape=ir.Shape(dims))
+
+    assert same_shape(value(2, "N"), value(2, "N"))
+    assert not same_shape(value(2, "N"), value(2, "M"))
+    assert not same_shape(value(2, None), value(2, None))
+    assert not same_shape(value(2), value(2, 1))
+    assert not same_shape(ir.Value(), ir.Value())
+
+
+def test_layer_with_an_activation_takes_no_residual():
+    b = GraphBuilder()
+    x = b.input(2, 8, 5, 5)
+    model, _ = rewrite(b.model(b.node("Add", b.node("Relu", b.conv(x, 8, 8)), x)))
+    assert not FuseResidualPass()(ir.from_proto(model)).modified

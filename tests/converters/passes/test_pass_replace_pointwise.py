@@ -363,3 +363,13 @@ def test_broken_sparse_conv_is_named():
     next(t for t in model.graph.initializer if t.name == node.input[3]).CopyFrom(tensor)
     with pytest.raises(InvalidModelError, match="node 'node0': indptr: must end with"):
         sparsify(ir.from_proto(model), min_sparsity=0.5)
+
+
+def test_of_equally_small_block_heights_the_highest_is_chosen():
+    b = GraphBuilder()
+    dense = np.zeros((2, 16), np.float32)
+    dense[:, :4] = 0.1
+    dense[1, 3] = 0  # 7 values in blocks of 1: 7 * 5 + 3 bytes; 4 blocks of 2: 4 * 9 + 2
+    y = b.node("Conv", b.input(1, 16, 2, 2), b.constant(dense.reshape(2, 16, 1, 1)))
+    _, (report,) = rewrite(b.model(y))
+    assert (report.block_rows, report.bytes_after) == (2, 38)

@@ -62,11 +62,12 @@ def test_inputs_outputs_and_small_ones_stay():
     b = GraphBuilder()
     output, small, overridable = halves(b, 8, 8), halves(b, 7, 9), halves(b, 8, 8)
     y = b.node("Add", b.input(8, 8), overridable)
+    y = b.node("Sub", y, output)
     z = b.node("Mul", b.input(7, 9), small)
     model = b.model(y, z)
     model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, (8, 8)))
     model.graph.input.append(helper.make_tensor_value_info(overridable, TensorProto.FLOAT, (8, 8)))
-    assert op_types(store(model)) == ["Add", "Mul"]
+    assert op_types(store(model)) == ["Add", "Sub", "Mul"]
 
 
 def test_initializer_used_in_a_subgraph_stays():

@@ -1,0 +1,108 @@
+"""`convert` as a whole, on ONNX models; the real TFLite files are in test_real_models.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import ort_sparse
+from ort_sparse import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from ort_sparse.conversion import convert_and_report, densify
+from ort_sparse.op import OP_TYPE
+
+
+def conv_model(density=0.1, opset=17):
+    rng = np.random.default_rng(0)
+    occupied = rng.random((64, 64, 1, 1)) < density
+    weights = np.where(occupied, rng.standard_normal((64, 64, 1, 1)), 0)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["h"], name="conv"),
+            helper.make_node("Relu", ["h"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64, 28, 28])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 64, 28, 28])],
+        [numpy_helper.from_array(weights.astype(np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def op_types(model):
+    return [node.op_type for node in model.graph.node]
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17, 21, 23])
+def test_every_opset(opset):
+    model = conv_model(opset=opset)
+    converted = ort_sparse.convert(model, layers="all")
+    assert op_types(converted) == [OP_TYPE]
+    assert op_types(model) == ["Conv", "Relu"]
+    for batch in (1, 8):
+        assert ort_sparse.verify(model, converted, batch=batch).passed
+
+
+def test_bytes_and_path(tmp_path):
+    onnx.save(conv_model(), tmp_path / "a.onnx")
+    from_path = ort_sparse.convert(tmp_path / "a.onnx", layers="all")
+    from_bytes = ort_sparse.convert((tmp_path / "a.onnx").read_bytes(), layers="all")
+    assert from_path == from_bytes
+
+
+def test_nothing_to_do_returns_the_model_unchanged():
+    model = conv_model(density=1)
+    conversion = convert_and_report(model)
+    assert conversion.model is model
+    assert conversion.replaced == 0
+    assert conversion.comparison is None
+
+
+def test_says_what_was_done():
+    model = ort_sparse.convert(conv_model(), layers="all")
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    assert notes["ort_sparse.version"] == ort_sparse.__version__
+    assert notes["ort_sparse.sparse_layers"] == "1 of 1"
+
+
+def test_densify_restores_the_weights_bit_for_bit():
+    model = conv_model()
+    restored = densify(ort_sparse.convert(model, layers="all"))
+    assert OP_TYPE not in op_types(restored)
+    arrays = [numpy_helper.to_array(tensor) for tensor in restored.graph.initializer]
+    (weights,) = [array for array in arrays if array.size == 64 * 64]
+    original = numpy_helper.to_array(model.graph.initializer[0])
+    assert weights.tobytes() == original.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_sparsity": 1.5}, r"min_sparsity: must lie in 0\.\.1, but is 1.5"),
+        ({"block_rows": 3}, "block_rows: must be one of"),
+        ({"layers": "some"}, "layers: must be 'auto' or 'all', but is 'some'"),
+        ({"opset": 15}, "this is an ONNX model"),
+        ({"inputs_as_nchw": True}, "this is an ONNX model"),
+    ],
+)
+def test_refuses_options(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        ort_sparse.convert(conv_model(), **options)
+
+
+def test_refuses_an_invalid_graph():
+    model = conv_model()
+    model.graph.node[0].input[0] = "nowhere"
+    with pytest.raises(InvalidModelError, match="is no valid ONNX model"):
+        ort_sparse.convert(model)
+
+
+def test_refuses_onnx_sparse_tensors():
+    model = conv_model()
+    tensor = model.graph.sparse_initializer.add()
+    tensor.values.CopyFrom(numpy_helper.from_array(np.ones(1, np.float32), "s"))
+    tensor.indices.CopyFrom(numpy_helper.from_array(np.zeros(1, np.int64)))
+    tensor.dims.append(4)
+    with pytest.raises(UnsupportedModelError, match="ONNX sparse tensors"):
+        ort_sparse.convert(model)
