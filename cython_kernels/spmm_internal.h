@@ -7,8 +7,11 @@
 
 enum {
     SPMM_LINE_FLOATS = 16,        /* of a 64-byte cache line */
-    SPMM_PANEL_FLOATS = 11 << 10, /* 44 KiB: the panel stays in L1, its offsets fit 16 bits */
+    SPMM_PANEL_FLOATS = 16 << 10, /* 64 KiB; spmm_panel_budget() of them are used */
     SPMM_STAGING_FLOATS = 16 << 10,
+    SPMM_MOST_CHUNK_ROWS = 1 << 16, /* row numbers within a chunk are 16 bits */
+    /* What a task shall be worth, in spmm_work(): 10 microseconds of a good CPU. */
+    SPMM_TASK_WORK = 40000,
 };
 
 /* A range of rows that is packed on its own, so that different tasks can compute different rows
@@ -30,14 +33,14 @@ struct spmm_layer {
     int64_t nonzeros;   /* stored values of the block-CSR matrix */
     const struct spmm_isa* isa;
     const spmm_kernel* kernels; /* by number of vectors - 1 */
-    int vectors;                /* widest pixel tile of this packing */
+    int vectors;                /* widest pixel tile for this packing's K-blocks */
 
     int64_t chunk_count, block_count, block_columns;
     struct spmm_chunk* chunks; /* chunk_count */
     struct spmm_part* parts;   /* chunk_count * block_count */
     int64_t group_count, step_count;
     float* values;         /* step_count * SPMM_GROUP_ROWS, 64-byte aligned */
-    uint16_t* offsets;     /* step_count * SPMM_GROUP_ROWS / block_rows; bytes from the panel */
+    uint16_t* channels;    /* step_count * SPMM_GROUP_ROWS / block_rows; within the K-block */
     uint16_t* group_steps; /* group_count */
     uint16_t* group_rows;  /* group_count * SPMM_GROUP_ROWS / block_rows; block rows of the chunk */
 
@@ -46,14 +49,19 @@ struct spmm_layer {
     float *bias, *slope; /* rows floats each; slope NULL unless SPMM_PRELU */
 };
 
-/* Bytes of one channel in the panel. */
-static inline int64_t spmm_panel_stride(const struct spmm_layer* layer) {
-    return (int64_t)layer->vectors * layer->isa->lanes * (int64_t)sizeof(float);
+/* Work of computing so many pixels: nonzeros times cache lines of pixels, where filling the panel
+ * counts as two nonzeros a channel, and writing Y as one a row. */
+static inline int64_t spmm_work(const struct spmm_layer* layer, int64_t pixels) {
+    int64_t lines = (pixels + SPMM_LINE_FLOATS - 1) / SPMM_LINE_FLOATS;
+    return (layer->nonzeros + 2 * layer->columns + layer->rows) * lines;
 }
 
 /* Fills the packed arrays of a layer whose tiling is chosen. Returns
  * whether memory sufficed; the caller frees in either case. */
 int spmm_pack(struct spmm_layer*, const struct spmm_matrix*);
+
+/* Bytes of panel that this machine's L1 data cache holds. */
+int64_t spmm_panel_budget(void);
 
 /* 64-byte aligned memory, or NULL. */
 void* spmm_allocate(int64_t count, size_t size);

@@ -37,15 +37,63 @@ static int copy_epilogue(struct spmm_layer* layer, const struct spmm_epilogue* e
     return layer->bias != NULL;
 }
 
-/* Chooses K-blocks, pixel tile and chunks. The panel holds a zero row and one K-block. */
+/* K-blocks that a pixel tile of `vectors` needs to fit the panel. */
+static int64_t blocks_for(const struct spmm_layer* layer, int vectors, int64_t panel_bytes) {
+    int64_t most = panel_bytes / (vectors * layer->isa->lanes * (int64_t)sizeof(float));
+    return (layer->columns + most - 1) / most;
+}
+
+/* Predicted cycles of a run over one image, less what no tiling changes: a step of the inner loop
+ * costs something for each tile, whatever its width; a group, its start and its exit from the
+ * loop; a further K-block, writing and reading the partial sums. Fitted to 370 measurements of
+ * 38 layers on Zen 5 (docs/PERFORMANCE.md); the choices cost 1.4 % over the best ones. */
+static double tiling_cycles(const struct spmm_layer* layer, int64_t pixels, int vectors,
+                            int64_t blocks) {
+    int64_t lanes = layer->isa->lanes, total = (pixels + lanes - 1) / lanes;
+    int64_t tiles = (total + vectors - 1) / vectors;
+    double groups = (double)layer->rows / SPMM_GROUP_ROWS;
+    return 0.8 * (double)(layer->nonzeros / layer->block_rows * tiles) +
+           11 * groups * (double)(tiles * blocks) +
+           2.5 * (double)(layer->rows * total * (blocks - 1));
+}
+
+/* Chunks of rows let tasks share the pixels of a plane that has few tiles. Each costs a panel of
+ * its own, so there are as many as cost 3 % and make six tasks, or two where there is one tile. */
+static int64_t choose_chunks(const struct spmm_layer* layer, int64_t pixels) {
+    int64_t tile = layer->vectors * layer->isa->lanes, tiles = (pixels + tile - 1) / tile;
+    int64_t wanted = 1;
+    if (tiles < 4) {
+        int64_t cheap = 1 + layer->nonzeros / (70 * layer->columns), enough = 6 / tiles;
+        wanted = cheap < enough ? cheap : enough;
+        if (tiles == 1 && wanted < 2) wanted = 2;
+    }
+    int64_t worth = spmm_work(layer, pixels < tile ? pixels : tile) / SPMM_TASK_WORK;
+    int64_t chunks = worth < wanted ? worth : wanted;
+    /* Few pixels of several images are computed together, through a staging area. */
+    int64_t most_rows = pixels % layer->isa->lanes != 0 && pixels < 256
+                            ? SPMM_STAGING_FLOATS / layer->isa->lanes - SPMM_GROUP_ROWS
+                            : SPMM_MOST_CHUNK_ROWS - SPMM_GROUP_ROWS;
+    int64_t least = (layer->rows + most_rows - 1) / most_rows;
+    return chunks > least ? chunks : least;
+}
+
+/* Chooses K-blocks, pixel tile and chunks. */
 static void choose_tiling(struct spmm_layer* layer, int widest, int64_t pixels) {
-    (void)pixels;
-    layer->vectors = widest;
-    int64_t most = SPMM_PANEL_FLOATS / (layer->vectors * layer->isa->lanes) - 1;
-    layer->block_count = (layer->columns + most - 1) / most;
+    int64_t panel_bytes = spmm_panel_budget();
+    int64_t total = (pixels + layer->isa->lanes - 1) / layer->isa->lanes;
+    double least = INFINITY;
+    for (int vectors = 1; vectors <= widest; vectors++) {
+        /* Four tiles keep two threads busy. */
+        if (total >= 8 && (total + vectors - 1) / vectors < 4) break;
+        int64_t blocks = blocks_for(layer, vectors, panel_bytes);
+        double cycles = tiling_cycles(layer, pixels, vectors, blocks);
+        if (cycles >= least) continue;
+        least = cycles;
+        layer->vectors = vectors;
+        layer->block_count = blocks;
+    }
     layer->block_columns = (layer->columns + layer->block_count - 1) / layer->block_count;
-    int64_t rows = SPMM_STAGING_FLOATS / (layer->vectors * layer->isa->lanes);
-    layer->chunk_count = (layer->rows + rows - 1) / rows;
+    layer->chunk_count = choose_chunks(layer, pixels);
 }
 
 static int64_t packed_block_rows(int64_t block_rows) {
@@ -65,9 +113,10 @@ struct spmm_layer* spmm_layer_create(const struct spmm_matrix* matrix,
     layer->nonzeros =
         (int64_t)matrix->indptr[matrix->rows / matrix->block_rows] * matrix->block_rows;
     layer->isa = isa;
+    const int64_t usual_pixels = 196;
     int widest;
     layer->kernels = spmm_find_kernels(isa, layer->block_rows, &widest);
-    choose_tiling(layer, widest, pixels);
+    choose_tiling(layer, widest, pixels > 0 ? pixels : usual_pixels);
     if (!copy_epilogue(layer, epilogue) || !spmm_pack(layer, matrix)) {
         spmm_layer_destroy(layer);
         return NULL;
@@ -77,7 +126,7 @@ struct spmm_layer* spmm_layer_create(const struct spmm_matrix* matrix,
 
 void spmm_layer_destroy(struct spmm_layer* layer) {
     if (layer == NULL) return;
-    void* const arrays[] = {layer->chunks,      layer->parts,      layer->values, layer->offsets,
+    void* const arrays[] = {layer->chunks,      layer->parts,      layer->values, layer->channels,
                             layer->group_steps, layer->group_rows, layer->bias,   layer->slope};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) spmm_free(arrays[i]);
     free(layer);
@@ -88,7 +137,7 @@ const char* spmm_layer_isa(const struct spmm_layer* layer) { return layer->isa->
 size_t spmm_layer_packed_bytes(const struct spmm_layer* layer) {
     int64_t per_group = SPMM_GROUP_ROWS / layer->block_rows;
     size_t step =
-        SPMM_GROUP_ROWS * sizeof *layer->values + (size_t)per_group * sizeof *layer->offsets;
+        SPMM_GROUP_ROWS * sizeof *layer->values + (size_t)per_group * sizeof *layer->channels;
     size_t group = sizeof *layer->group_steps + (size_t)per_group * sizeof *layer->group_rows;
     return (size_t)layer->step_count * step + (size_t)layer->group_count * group +
            (size_t)layer->chunk_count * sizeof *layer->chunks +

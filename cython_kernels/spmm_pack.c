@@ -2,8 +2,9 @@
  *
  * Within each chunk and K-block, block rows are sorted by length and taken in groups of
  * SPMM_GROUP_ROWS rows (SELL: the length of a group then nearly equals that of its neighbours, so
- * that loop exits predict, and little padding is needed). Padding has weight 0 and the offset of
- * the panel's zero row, so that it adds nothing even where X is infinite. */
+ * that loop exits predict, and little padding is needed). A row shorter than its group is filled
+ * up by splitting its last nonzero into equal parts, rather than by weights of 0, which would
+ * turn an infinite X into NaN. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,12 +27,21 @@ static int64_t split_of(const struct spmm_layer* layer, const struct spmm_matrix
     return matrix->block_rows / layer->block_rows;
 }
 
-/* Lists the chunk's block rows in K-block `block`, longest first; the last group is filled up
- * with copies of its last row, which then writes the same result twice. */
+/* Repeats the last of rows [begin, end) until their number is a multiple of the group's; its
+ * result is then written more than once. Returns the new end. */
+static int64_t complete_group(struct block_row* rows, int64_t begin, int64_t end,
+                              int64_t per_group) {
+    for (; (end - begin) % per_group != 0; end++) rows[end] = rows[end - 1];
+    return end;
+}
+
+/* Lists the chunk's block rows in K-block `block`, longest first, in whole groups; rows without
+ * a nonzero have groups of their own. Returns the number of groups. */
 static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matrix* matrix,
                          const struct spmm_chunk* chunk, int64_t block, struct block_row* rows) {
-    int64_t nr = layer->block_rows, split = split_of(layer, matrix);
-    int64_t first = chunk->first_row / nr, count = chunk->rows / nr;
+    int64_t nr = layer->block_rows, per_group = SPMM_GROUP_ROWS / nr;
+    int64_t split = split_of(layer, matrix);
+    int64_t first = chunk->first_row / nr, count = chunk->rows / nr, filled = 0;
     int64_t low = block * layer->block_columns, high = low + layer->block_columns;
     for (int64_t i = 0; i < count; i++) {
         int64_t source = (first + i) / split;
@@ -39,34 +49,34 @@ static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matri
         while (begin < end && matrix->indices[begin] < low) begin++;
         while (end > begin && matrix->indices[end - 1] >= high) end--;
         rows[i] = (struct block_row){(int32_t)(end - begin), (int32_t)i, begin};
+        filled += end > begin;
     }
     qsort(rows, (size_t)count, sizeof *rows, by_length_then_row);
-    int64_t per_group = SPMM_GROUP_ROWS / nr;
-    for (; count % per_group != 0; count++) rows[count] = rows[count - 1];
-    return count / per_group;
+    int64_t gap = (per_group - filled % per_group) % per_group;
+    if (filled < count)
+        memmove(rows + filled + gap, rows + filled, (size_t)(count - filled) * sizeof *rows);
+    complete_group(rows, 0, filled, per_group);
+    return complete_group(rows, filled + gap, count + gap, per_group) / per_group;
 }
 
 static void pack_group(struct spmm_layer* layer, const struct spmm_matrix* matrix,
                        const struct spmm_chunk* chunk, int64_t block, const struct block_row* rows,
                        int64_t group, int64_t first_step) {
-    int64_t nr = layer->block_rows, split = split_of(layer, matrix);
-    int64_t per_group = SPMM_GROUP_ROWS / nr, stride = spmm_panel_stride(layer);
-    int64_t steps = rows[0].length;
+    int64_t nr = layer->block_rows, per_group = SPMM_GROUP_ROWS / nr;
+    int64_t split = split_of(layer, matrix), steps = rows[0].length;
     layer->group_steps[group] = (uint16_t)steps;
     for (int64_t i = 0; i < per_group; i++) {
         const struct block_row* row = &rows[i];
         layer->group_rows[group * per_group + i] = (uint16_t)row->row;
         int64_t part = (chunk->first_row / nr + row->row) % split;
         for (int64_t s = 0; s < steps; s++) {
+            int64_t last = row->length - 1, source = row->begin + (s < last ? s : last);
+            float shares = s < last ? 1.0f : (float)(steps - last);
+            const float* from = matrix->values + source * matrix->block_rows + part * nr;
             float* values = layer->values + (first_step + s) * SPMM_GROUP_ROWS + i * nr;
-            uint16_t* offset = layer->offsets + (first_step + s) * per_group + i;
-            *offset = 0;
-            memset(values, 0, (size_t)nr * sizeof *values);
-            if (s >= row->length) continue;
-            int64_t channel = matrix->indices[row->begin + s] - block * layer->block_columns;
-            *offset = (uint16_t)((1 + channel) * stride); /* after the zero row */
-            memcpy(values, matrix->values + (row->begin + s) * matrix->block_rows + part * nr,
-                   (size_t)nr * sizeof *values);
+            for (int64_t r = 0; r < nr; r++) values[r] = from[r] / shares;
+            layer->channels[(first_step + s) * per_group + i] =
+                (uint16_t)(matrix->indices[source] - block * layer->block_columns);
         }
     }
 }
@@ -114,16 +124,23 @@ int spmm_pack(struct spmm_layer* layer, const struct spmm_matrix* matrix) {
     for (int64_t c = 0; c < layer->chunk_count; c++) {
         if (layer->chunks[c].rows > longest) longest = layer->chunks[c].rows;
     }
-    struct block_row* rows = spmm_allocate(longest + SPMM_GROUP_ROWS, sizeof *rows);
+    struct block_row* rows = spmm_allocate(longest + 2 * SPMM_GROUP_ROWS, sizeof *rows);
     if (rows == NULL) return 0;
     walk_parts(layer, matrix, rows);
-    layer->offsets = spmm_allocate(layer->step_count * per_group, sizeof *layer->offsets);
+    /* The kernels load channels ahead of use. */
+    int64_t channel_count = layer->step_count * per_group;
+    layer->channels =
+        spmm_allocate(channel_count + SPMM_AHEAD_STEPS * per_group, sizeof *layer->channels);
     layer->group_steps = spmm_allocate(layer->group_count, sizeof *layer->group_steps);
     layer->group_rows = spmm_allocate(layer->group_count * per_group, sizeof *layer->group_rows);
     layer->values = spmm_allocate(layer->step_count * SPMM_GROUP_ROWS, sizeof *layer->values);
-    int complete = layer->offsets != NULL && layer->group_steps != NULL &&
+    int complete = layer->channels != NULL && layer->group_steps != NULL &&
                    layer->group_rows != NULL && layer->values != NULL;
-    if (complete) walk_parts(layer, matrix, rows);
+    if (complete) {
+        memset(layer->channels + channel_count, 0,
+               (size_t)(SPMM_AHEAD_STEPS * per_group) * sizeof *layer->channels);
+        walk_parts(layer, matrix, rows);
+    }
     spmm_free(rows);
     return complete;
 }

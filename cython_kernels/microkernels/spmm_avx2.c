@@ -19,6 +19,7 @@ typedef __m256 vec_weights;
 #define SPMM_ISA avx2
 #define SPMM_ISA_KERNELS SPMM_AVX2_KERNELS
 #define SPMM_LANES SPMM_LANES_avx2
+#define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm256_loadu_ps(from); }
@@ -54,7 +55,6 @@ static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline vec vec_div(vec a, vec b) { return _mm256_div_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
-static inline vec vec_abs(vec x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
 
 /* MINPS and MAXPS return their second operand where either is NaN. */
 static inline vec vec_min(vec bound, vec x) { return _mm256_min_ps(bound, x); }
@@ -64,9 +64,8 @@ static inline vec vec_if_negative(vec x, vec yes, vec no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ));
 }
 
-static inline vec vec_pow2(vec sum) {
-    __m256i biased = _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+static inline vec vec_exponent(vec bits) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(bits), 23));
 }
 
 /* As in spmm_avx512.c. */

@@ -19,6 +19,7 @@ typedef __m512 vec_weights;
 #define SPMM_ISA avx512
 #define SPMM_ISA_KERNELS SPMM_AVX512_KERNELS
 #define SPMM_LANES SPMM_LANES_avx512
+#define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm512_loadu_ps(from); }
@@ -39,7 +40,6 @@ static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 static inline vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
-static inline vec vec_abs(vec x) { return _mm512_abs_ps(x); }
 
 /* MINPS and MAXPS return their second operand where either is NaN. */
 static inline vec vec_min(vec bound, vec x) { return _mm512_min_ps(bound, x); }
@@ -49,9 +49,8 @@ static inline vec vec_if_negative(vec x, vec yes, vec no) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), no, yes);
 }
 
-static inline vec vec_pow2(vec sum) {
-    __m512i biased = _mm512_add_epi32(_mm512_castps_si512(sum), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+static inline vec vec_exponent(vec bits) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(bits), 23));
 }
 
 /* One load for four weights, each spread by a permute within 128-bit lanes: loads, not shuffles,

@@ -60,13 +60,14 @@
 #define SPMM_ISAS(Y) Y(portable, 1, SPMM_PORTABLE_KERNELS)
 #endif
 
-enum { SPMM_GROUP_ROWS = 4, SPMM_MAX_LANES = 16, SPMM_MAX_VECTORS = 6 };
+enum { SPMM_GROUP_ROWS = 4, SPMM_MAX_LANES = 16, SPMM_MAX_VECTORS = 6, SPMM_AHEAD_STEPS = 4 };
 
 /* One call of a microkernel: all groups of one part, over one panel of pixels. */
 struct spmm_tile {
-    const char* panel; /* 64-byte aligned */
+    const float* panel;   /* pixels of the first channel of the K-block */
+    int64_t panel_stride; /* floats from one channel to the next */
     const float* values;
-    const uint16_t* offsets;
+    const uint16_t* channels;
     const uint16_t* group_steps;
     const uint16_t* group_rows;
     int64_t groups;
@@ -86,15 +87,15 @@ struct spmm_tile {
 
 typedef void (*spmm_kernel)(const struct spmm_tile*);
 
-/* Copies `channels` rows of `vectors` vectors, x_stride floats apart, into a panel; lanes after
- * the tail become zero. */
-typedef void (*spmm_fill)(char* panel, int64_t panel_stride, const float* x, int64_t x_stride,
-                          int64_t channels, int vectors, int tail);
+/* Copies `rows` rows of `count` floats; strides count floats. If `pad`, each row of `to` has room
+ * for whole vectors, and what lies after the `count` floats does not matter. */
+typedef void (*spmm_copy)(float* to, int64_t to_stride, const float* from, int64_t from_stride,
+                          int64_t rows, int64_t count, int pad);
 
 struct spmm_isa {
     const char* name;
     int lanes;
-    spmm_fill fill;
+    spmm_copy copy;
 };
 
 #define SPMM_DECLARE_ISA(isa, supported, table) extern const struct spmm_isa spmm_isa_##isa;

@@ -10,6 +10,7 @@ typedef float32x4_t vec_weights;
 #define SPMM_ISA neon
 #define SPMM_ISA_KERNELS SPMM_NEON_KERNELS
 #define SPMM_LANES SPMM_LANES_neon
+#define SPMM_LOAD_AHEAD 0
 
 static inline vec vec_set1(float x) { return vdupq_n_f32(x); }
 static inline vec vec_load(const float* from) { return vld1q_f32(from); }
@@ -47,7 +48,6 @@ static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }
 static inline vec vec_div(vec a, vec b) { return vdivq_f32(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
-static inline vec vec_abs(vec x) { return vabsq_f32(x); }
 
 /* FMIN and FMAX return NaN where either operand is. */
 static inline vec vec_min(vec bound, vec x) { return vminq_f32(bound, x); }
@@ -57,9 +57,8 @@ static inline vec vec_if_negative(vec x, vec yes, vec no) {
     return vbslq_f32(vcltzq_f32(x), yes, no);
 }
 
-static inline vec vec_pow2(vec sum) {
-    uint32x4_t biased = vaddq_u32(vreinterpretq_u32_f32(sum), vdupq_n_u32(127));
-    return vreinterpretq_f32_u32(vshlq_n_u32(biased, 23));
+static inline vec vec_exponent(vec bits) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(bits), 23));
 }
 
 static inline vec_weights vec_load_weights(const float* values) { return vld1q_f32(values); }

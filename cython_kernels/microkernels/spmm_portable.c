@@ -9,6 +9,7 @@ typedef vec vec_weights;
 #define SPMM_ISA portable
 #define SPMM_ISA_KERNELS SPMM_PORTABLE_KERNELS
 #define SPMM_LANES SPMM_LANES_portable
+#define SPMM_LOAD_AHEAD 0
 
 static inline vec vec_set1(float x) { return (vec){x, x, x, x}; }
 
@@ -41,8 +42,6 @@ static inline vec vec_select(vec_int mask, vec yes, vec no) {
     return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
 }
 
-static inline vec vec_abs(vec x) { return (vec)((vec_int)x & 0x7fffffff); }
-
 /* A NaN in the second operand stays. */
 static inline vec vec_min(vec bound, vec x) { return vec_select(bound < x, bound, x); }
 static inline vec vec_max(vec bound, vec x) { return vec_select(bound > x, bound, x); }
@@ -51,10 +50,10 @@ static inline vec vec_if_negative(vec x, vec yes, vec no) {
     return vec_select(x < vec_set1(0.0f), yes, no);
 }
 
-/* 2^n of a sum 1.5 * 2^23 + n with -127 <= n <= 127, whose low bits are n; 2^-127 gives 0. */
-static inline vec vec_pow2(vec sum) {
-    typedef uint32_t vec_bits __attribute__((vector_size(16)));
-    return (vec)(((vec_bits)sum + 127) << 23);
+/* A float whose exponent bits are the low 8 bits of a float's representation. */
+static inline vec vec_exponent(vec bits) {
+    typedef uint32_t vec_uint __attribute__((vector_size(16)));
+    return (vec)((vec_uint)bits << 23);
 }
 
 /* The four weights of a step, and sum + weight i * pixels. */

@@ -10,6 +10,7 @@ typedef __m128 vec_weights;
 #define SPMM_ISA sse2
 #define SPMM_ISA_KERNELS SPMM_SSE2_KERNELS
 #define SPMM_LANES SPMM_LANES_sse2
+#define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm_loadu_ps(from); }
@@ -47,7 +48,6 @@ static inline vec vec_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm_mul_ps(a, b); }
 static inline vec vec_div(vec a, vec b) { return _mm_div_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
-static inline vec vec_abs(vec x) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), x); }
 
 /* MINPS and MAXPS return their second operand where either is NaN. */
 static inline vec vec_min(vec bound, vec x) { return _mm_min_ps(bound, x); }
@@ -58,9 +58,8 @@ static inline vec vec_if_negative(vec x, vec yes, vec no) {
     return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no));
 }
 
-static inline vec vec_pow2(vec sum) {
-    __m128i biased = _mm_add_epi32(_mm_castps_si128(sum), _mm_set1_epi32(127));
-    return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));
+static inline vec vec_exponent(vec bits) {
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(bits), 23));
 }
 
 static inline vec_weights vec_load_weights(const float* values) {

@@ -37,13 +37,19 @@ static float* random_floats(int64_t count, float scale) {
     return values;
 }
 
+/* Like an aligned allocation by 64 bytes, so that kernels may read it directly. */
+static float* random_aligned(int64_t count, float scale, float** memory) {
+    *memory = random_floats(count + 16, scale);
+    return *memory + (64 - (uintptr_t)*memory % 64) % 64 / sizeof(float);
+}
+
 struct problem {
     const char* isa;
     struct spmm_matrix matrix;
     struct spmm_epilogue epilogue;
     struct spmm_run run;
     int64_t plane, input_plane, pixels_hint;
-    float* x;
+    float *x, *x_memory;
     float* residual;
     int in_place;
     double density;
@@ -204,13 +210,13 @@ static void release(struct problem* p) {
     free((void*)p->matrix.indptr);
     free((void*)p->epilogue.bias);
     free((void*)p->epilogue.slope);
-    free(p->x);
+    free(p->x_memory);
     free(p->residual);
 }
 
 static void fill_arrays(struct problem* p, int with_bias, int with_residual) {
     const struct spmm_matrix* m = &p->matrix;
-    p->x = random_floats(p->run.batch * m->columns * p->input_plane, 4.0f);
+    p->x = random_aligned(p->run.batch * m->columns * p->input_plane, 4.0f, &p->x_memory);
     p->residual = with_residual ? random_floats(p->run.batch * m->rows * p->plane, 1.0f) : NULL;
     p->in_place = with_residual && random_below(2);
     p->epilogue.bias = with_bias ? random_floats(m->rows, 1.0f) : NULL;
@@ -231,6 +237,7 @@ static void check_random(const char* isa, int64_t block_rows, enum spmm_activati
         p.run.input_size[axis] = 1 + random_below(axis == 0 ? 2 : large ? 5 : 16);
         p.run.stride[axis] = random_below(4) == 0 ? 1 + random_below(3) : 1;
         if (random_below(6) == 0) p.run.input_size[axis] = 1;
+        if (random_below(6) == 0) p.run.input_size[axis] = 16;
     }
     set_sizes(&p);
     static const int64_t hints[] = {0, 1, 49, 3136};
@@ -259,6 +266,24 @@ static void check_special_inputs(const char* isa, int64_t block_rows,
         if (random_below(12) == 0) p.x[i] = specials[random_below(4)];
     }
     check(&p);
+    release(&p);
+}
+
+/* Y without elements: no task may touch anything. */
+static void check_empty(const char* isa) {
+    struct problem p = {.isa = isa, .density = 0.3};
+    make_matrix(&p, 8, 9, 1);
+    for (int i = 0; i < 2; i++) {
+        p.run = (struct spmm_run){.batch = i, .input_size = {1, i == 1 ? 0 : 3, 3}};
+        for (int axis = 0; axis < 3; axis++) p.run.stride[axis] = 1;
+        set_sizes(&p);
+        fill_arrays(&p, 1, 0);
+        check(&p);
+        float* arrays[] = {p.x_memory, (float*)p.epilogue.bias, (float*)p.epilogue.slope};
+        for (int a = 0; a < 3; a++) free(arrays[a]);
+    }
+    p.x_memory = NULL;
+    p.epilogue.bias = p.epilogue.slope = NULL;
     release(&p);
 }
 
@@ -302,6 +327,7 @@ int main(int argc, char** argv) {
                 check_special_inputs(*isa, heights[h], a);
             }
         }
+        check_empty(*isa);
         check_exponentials(*isa, SPMM_SIGMOID);
         check_exponentials(*isa, SPMM_SILU);
         printf("test_spmm: %s is right\n", *isa);

@@ -1,0 +1,43 @@
+/* How one run of a layer is divided. */
+#ifndef ORT_SPARSE_SPMM_PLAN_H
+#define ORT_SPARSE_SPMM_PLAN_H
+
+#include "spmm_internal.h"
+
+/* A range of pixels of each image. The kernels run over spans of them: the range in one image,
+ * or, if flat, the ranges of all images one after the other, so that few pixels of many images
+ * fill whole vectors. */
+struct spmm_region {
+    int64_t first, pixels; /* of each image's output plane */
+    int flat;
+    int direct;  /* kernels read X itself instead of a panel */
+    int vectors; /* widest tile */
+    int64_t spans, span_pixels;
+    int64_t parts;          /* tasks along a span, if spans are split */
+    int64_t spans_per_task; /* if they are not, else 1 */
+    int64_t chunk_parts;    /* tasks that share the pixels and split the rows */
+    int64_t tasks;
+};
+
+struct spmm_plan {
+    int64_t plane, input_plane; /* pixels of an image of Y and X */
+    int strided;
+    int region_count;
+    struct spmm_region regions[2];
+};
+
+/* Consecutive pixels of a span, and rows of the layer. */
+struct spmm_piece {
+    int64_t span, first, end;
+    int64_t chunk, chunk_end;
+};
+
+/* Computes one piece, tile by tile. */
+void spmm_run_piece(const struct spmm_layer*, const struct spmm_run*, const struct spmm_plan*,
+                    const struct spmm_region*, const struct spmm_piece*);
+
+static inline int64_t spmm_divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t spmm_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t spmm_larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+#endif
