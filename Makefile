@@ -27,6 +27,12 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h')
 
+# Needs Debian, and root where the cross compiler and the emulator are missing.
+arm64: $(VENV)/installed
+	tests/arm64/install.sh
+	$(BIN)/python -m pytest tests/arm64
+	$(BIN)/python tests/arm64/arm64_instructions.py
+
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip

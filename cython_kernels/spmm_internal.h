@@ -56,8 +56,8 @@ static inline int64_t spmm_work(const struct spmm_layer* layer, int64_t pixels) 
     return (layer->nonzeros + 2 * layer->columns + layer->rows) * lines;
 }
 
-/* Fills the packed arrays of a layer whose tiling is chosen. Returns
- * whether memory sufficed; the caller frees in either case. */
+/* Fills the packed arrays of a layer whose tiling is chosen. Returns whether memory sufficed; the
+ * caller frees in either case. */
 int spmm_pack(struct spmm_layer*, const struct spmm_matrix*);
 
 /* Bytes of panel that this machine's L1 data cache holds. */

@@ -43,15 +43,17 @@ static int index_of(const char* name) {
     return -1;
 }
 
-const char* const* spmm_supported_isas(void) {
-    /* Two threads that come here at once write the same pointers. */
-    static const char* names[ISA_COUNT + 1];
+static const char* supported_names[ISA_COUNT + 1];
+
+/* When the library is loaded, so that no two threads do it at once. */
+__attribute__((constructor)) static void list_supported(void) {
     int count = 0;
     for (int i = 0; i < ISA_COUNT; i++) {
-        if (is_supported(i)) names[count++] = isas[i]->name;
+        if (is_supported(i)) supported_names[count++] = isas[i]->name;
     }
-    return names;
 }
+
+const char* const* spmm_supported_isas(void) { return supported_names; }
 
 int spmm_is_known_isa(const char* isa) {
     static const char* const names[] = {"avx512", "avx2", "sse2", "neon", "portable"};

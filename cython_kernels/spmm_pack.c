@@ -21,8 +21,7 @@ static int by_length_then_row(const void* a, const void* b) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* How the matrix's block rows are seen: a block of `height` rows becomes `height / nr` block rows
- * of nr rows. */
+/* Packed block rows that each block row of the matrix becomes. */
 static int64_t split_of(const struct spmm_layer* layer, const struct spmm_matrix* matrix) {
     return matrix->block_rows / layer->block_rows;
 }
@@ -53,8 +52,7 @@ static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matri
     }
     qsort(rows, (size_t)count, sizeof *rows, by_length_then_row);
     int64_t gap = (per_group - filled % per_group) % per_group;
-    if (filled < count)
-        memmove(rows + filled + gap, rows + filled, (size_t)(count - filled) * sizeof *rows);
+    memmove(rows + filled + gap, rows + filled, (size_t)(count - filled) * sizeof *rows);
     complete_group(rows, 0, filled, per_group);
     return complete_group(rows, filled + gap, count + gap, per_group) / per_group;
 }

@@ -19,6 +19,7 @@ typedef __m256 vec_weights;
 #define SPMM_ISA avx2
 #define SPMM_ISA_KERNELS SPMM_AVX2_KERNELS
 #define SPMM_LANES SPMM_LANES_avx2
+#define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm256_set1_ps(x); }

@@ -19,6 +19,7 @@ typedef __m512 vec_weights;
 #define SPMM_ISA avx512
 #define SPMM_ISA_KERNELS SPMM_AVX512_KERNELS
 #define SPMM_LANES SPMM_LANES_avx512
+#define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }

@@ -1,8 +1,9 @@
 /* The microkernels of one instruction set, in terms of its vector primitives.
  *
- * The including file defines SPMM_ISA, SPMM_ISA_KERNELS and SPMM_LANES, and static functions
- * vec_* over a type vec; microkernels/spmm_portable.c shows them all. This file has no include
- * guard on purpose, and is included once by each of them.
+ * The including file defines SPMM_ISA, SPMM_ISA_KERNELS, SPMM_LANES, SPMM_LOAD_AHEAD (whether to
+ * load channel numbers ahead of use), SPMM_PIN(x) (makes the compiler keep x in a register, or
+ * nothing), and static functions vec_* over a type vec; spmm_portable.c shows them all. This file
+ * has no include guard on purpose, and is included once by each of them.
  */
 #include <math.h>
 #include <string.h>
@@ -14,8 +15,10 @@
 #define SPMM_PASTE(a, b) SPMM_PASTE_(a, b)
 #if defined(__clang__)
 #define SPMM_UNROLL _Pragma("clang loop unroll(full)")
+#define SPMM_ONE_COPY __attribute__((noinline))
 #else
 #define SPMM_UNROLL _Pragma("GCC unroll 24")
+#define SPMM_ONE_COPY __attribute__((noinline, noclone))
 #endif
 
 static void SPMM_PASTE(spmm_copy_, SPMM_ISA)(float* to, int64_t to_stride, const float* from,
@@ -76,8 +79,8 @@ SPMM_INLINE int64_t spmm_row(const uint16_t* group_rows, int r, int nr) {
 }
 
 /* Applies an activation other than a clamp to SPMM_GROUP_ROWS rows of `vectors` vectors. */
-static void spmm_activate(const struct spmm_tile* t, const uint16_t* group_rows, int nr, vec* tile,
-                          int vectors) {
+static SPMM_ONE_COPY void spmm_activate(const struct spmm_tile* t, const uint16_t* group_rows,
+                                        int nr, vec* tile, int vectors) {
     int count = SPMM_GROUP_ROWS * vectors;
     switch (t->activation) {
         case SPMM_HARD_SWISH:
@@ -161,7 +164,9 @@ SPMM_INLINE uint64_t spmm_next_channels(struct spmm_ahead* ahead, const uint16_t
 
 SPMM_INLINE const float* spmm_pixels(const char* panel, uint64_t stride, uint64_t step_channels,
                                      int i) {
-    return (const float*)(panel + (uint16_t)(step_channels >> (16 * i)) * stride);
+    panel += (uint16_t)(step_channels >> (16 * i)) * stride;
+    SPMM_PIN(panel);
+    return (const float*)panel;
 }
 
 /* Adds one nonzero of each row of a group. */
@@ -210,13 +215,14 @@ SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* s
         }
     }
     const char* const panel = (const char*)t->panel;
-    const uint64_t stride = (uint64_t)t->panel_stride * sizeof(float); /* bytes */
+    uint64_t stride = (uint64_t)t->panel_stride * sizeof(float); /* bytes */
+    SPMM_PIN(stride);
     const int width = SPMM_GROUP_ROWS / nr;
-    int s = 0;
+    int left = steps;
     if (mr == 1) { /* four sums alone would wait for each other */
         vec odd[SPMM_GROUP_ROWS][SPMM_MAX_VECTORS];
         SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) odd[r][0] = vec_set1(0.0f);
-        for (; s + 1 < steps; s += 2, values += 2 * SPMM_GROUP_ROWS, channels += 2 * width) {
+        for (; left > 1; left -= 2, values += 2 * SPMM_GROUP_ROWS, channels += 2 * width) {
             spmm_step(sum, panel, stride, values, channels, ahead, nr, mr);
             spmm_step(odd, panel, stride, values + SPMM_GROUP_ROWS, channels + width, ahead, nr,
                       mr);
@@ -225,7 +231,7 @@ SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* s
             sum[r][0] = vec_add(sum[r][0], odd[r][0]);
         }
     }
-    for (; s < steps; s++, values += SPMM_GROUP_ROWS, channels += width) {
+    for (; left > 0; left--, values += SPMM_GROUP_ROWS, channels += width) {
         spmm_step(sum, panel, stride, values, channels, ahead, nr, mr);
     }
     if (t->last) {

@@ -10,6 +10,8 @@ typedef float32x4_t vec_weights;
 #define SPMM_ISA neon
 #define SPMM_ISA_KERNELS SPMM_NEON_KERNELS
 #define SPMM_LANES SPMM_LANES_neon
+/* Keeps gcc from computing an address anew for each load, instead of loading pairs from one. */
+#define SPMM_PIN(x) __asm__("" : "+r"(x))
 #define SPMM_LOAD_AHEAD 0
 
 static inline vec vec_set1(float x) { return vdupq_n_f32(x); }

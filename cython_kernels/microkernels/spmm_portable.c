@@ -9,6 +9,7 @@ typedef vec vec_weights;
 #define SPMM_ISA portable
 #define SPMM_ISA_KERNELS SPMM_PORTABLE_KERNELS
 #define SPMM_LANES SPMM_LANES_portable
+#define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 0
 
 static inline vec vec_set1(float x) { return (vec){x, x, x, x}; }

@@ -10,6 +10,7 @@ typedef __m128 vec_weights;
 #define SPMM_ISA sse2
 #define SPMM_ISA_KERNELS SPMM_SSE2_KERNELS
 #define SPMM_LANES SPMM_LANES_sse2
+#define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 1
 
 static inline vec vec_set1(float x) { return _mm_set1_ps(x); }

@@ -1,0 +1,39 @@
+"""The native kernels on ARM64: what they compute, and how many instructions they take."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from arm64_instructions import TARGET, compile_kernels, count_instructions
+from arm64_toolchain import COMPILER, PROJECT, compile_flags, emulate
+
+pytestmark = pytest.mark.arm64
+
+KERNELS = PROJECT / "cython_kernels"
+
+
+def test_every_row_is_right(arm64_root, tmp_path):
+    program = tmp_path / "test_spmm"
+    sources = [
+        PROJECT / "tests" / "kernels" / "c" / "test_spmm.c",
+        *sorted(KERNELS.glob("spmm*.c")),
+        *sorted(KERNELS.glob("microkernels/spmm*.c")),
+    ]
+    subprocess.run(
+        [COMPILER, *compile_flags(), f"-I{KERNELS}", *sources, "-lm", "-o", program], check=True
+    )
+    done = emulate(arm64_root, program, "3")  # rounds; the oracle's float64 is slow in emulation
+    assert done.returncode == 0, done.stderr
+    assert "neon is right" in done.stdout
+    assert "portable is right" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def loops(toolchain, tmp_path_factory):
+    return count_instructions(compile_kernels(tmp_path_factory.mktemp("neon")))
+
+
+def test_inner_loops_are_short(loops):
+    ratios = {f"{loop.block_rows}x{loop.vectors}": loop.ratio for loop in loops}
+    assert not {tile: ratio for tile, ratio in ratios.items() if ratio > TARGET}
