@@ -43,57 +43,66 @@ static int64_t blocks_for(const struct spmm_layer* layer, int vectors, int64_t p
     return (layer->columns + most - 1) / most;
 }
 
-/* Predicted cycles of a run over one image, less what no tiling changes: a step of the inner loop
- * costs something for each tile, whatever its width; a group, its start and its exit from the
- * loop; a further K-block, writing and reading the partial sums. Fitted to 370 measurements of
- * 38 layers on Zen 5 (docs/PERFORMANCE.md); the choices cost 1.4 % over the best ones. */
-static double tiling_cycles(const struct spmm_layer* layer, int64_t pixels, int vectors,
-                            int64_t blocks) {
-    int64_t lanes = layer->isa->lanes, total = (pixels + lanes - 1) / lanes;
-    int64_t tiles = (total + vectors - 1) / vectors;
-    double groups = (double)layer->rows / SPMM_GROUP_ROWS;
-    return 0.8 * (double)(layer->nonzeros / layer->block_rows * tiles) +
-           11 * groups * (double)(tiles * blocks) +
-           2.5 * (double)(layer->rows * total * (blocks - 1));
+static int64_t tile_count(const struct spmm_layer* layer, int64_t pixels, int vectors) {
+    int64_t tile = vectors * layer->isa->lanes;
+    return (pixels + tile - 1) / tile;
 }
 
-/* Chunks of rows let tasks share the pixels of a plane that has few tiles. Each costs a panel of
- * its own, so there are as many as cost 3 % and make six tasks, or two where there is one tile. */
-static int64_t choose_chunks(const struct spmm_layer* layer, int64_t pixels) {
-    int64_t tile = layer->vectors * layer->isa->lanes, tiles = (pixels + tile - 1) / tile;
-    int64_t wanted = 1;
-    if (tiles < 4) {
-        int64_t cheap = 1 + layer->nonzeros / (70 * layer->columns), enough = 6 / tiles;
-        wanted = cheap < enough ? cheap : enough;
-        if (tiles == 1 && wanted < 2) wanted = 2;
-    }
-    int64_t worth = spmm_work(layer, pixels < tile ? pixels : tile) / SPMM_TASK_WORK;
-    int64_t chunks = worth < wanted ? worth : wanted;
-    /* Few pixels of several images are computed together, through a staging area. */
-    int64_t most_rows = pixels % layer->isa->lanes != 0 && pixels < 256
-                            ? SPMM_STAGING_FLOATS / layer->isa->lanes - SPMM_GROUP_ROWS
-                            : SPMM_MOST_CHUNK_ROWS - SPMM_GROUP_ROWS;
-    int64_t least = (layer->rows + most_rows - 1) / most_rows;
-    return chunks > least ? chunks : least;
+/* Predicted cycles of a run over one image. A step of the inner loop costs something for each
+ * vector and for each tile; a group, its start and its exit from the loop; a further K-block,
+ * writing and reading the partial sums; Y and the panel, a store for each vector. Fitted to 370
+ * measurements of 38 layers on Zen 5 (docs/PERFORMANCE.md), with a median error of 4 %. */
+static double predicted_cycles(const struct spmm_layer* layer, int64_t pixels, int vectors,
+                               int64_t blocks) {
+    double total = (double)((pixels + layer->isa->lanes - 1) / layer->isa->lanes);
+    double tiles = (double)tile_count(layer, pixels, vectors);
+    double nonzeros = (double)layer->nonzeros, rows = (double)layer->rows;
+    double groups = rows / SPMM_GROUP_ROWS, further_blocks = (double)(blocks - 1);
+    return total * (0.5 * nonzeros + 0.7 * rows + 1.5 * (double)layer->columns) +
+           tiles * (0.8 * nonzeros / (double)layer->block_rows + 11 * groups * (double)blocks) +
+           total * 2.8 * rows * further_blocks;
 }
 
-/* Chooses K-blocks, pixel tile and chunks. */
-static void choose_tiling(struct spmm_layer* layer, int widest, int64_t pixels) {
+/* Chooses the pixel tile and the K-blocks: the cheapest ones, or, where that costs little, ones
+ * that leave four tiles for threads to share. */
+static void choose_tile(struct spmm_layer* layer, int widest, int64_t pixels) {
+    const double bearable = 1.03;
     int64_t panel_bytes = spmm_panel_budget();
-    int64_t total = (pixels + layer->isa->lanes - 1) / layer->isa->lanes;
     double least = INFINITY;
     for (int vectors = 1; vectors <= widest; vectors++) {
-        /* Four tiles keep two threads busy. */
-        if (total >= 8 && (total + vectors - 1) / vectors < 4) break;
         int64_t blocks = blocks_for(layer, vectors, panel_bytes);
-        double cycles = tiling_cycles(layer, pixels, vectors, blocks);
-        if (cycles >= least) continue;
+        double cycles = predicted_cycles(layer, pixels, vectors, blocks);
+        double limit = least;
+        if (layer->vectors > 0 && tile_count(layer, pixels, layer->vectors) >= 4 &&
+            tile_count(layer, pixels, vectors) < 4) {
+            limit = least / bearable;
+        }
+        if (cycles >= limit) continue;
         least = cycles;
         layer->vectors = vectors;
         layer->block_count = blocks;
     }
     layer->block_columns = (layer->columns + layer->block_count - 1) / layer->block_count;
-    layer->chunk_count = choose_chunks(layer, pixels);
+}
+
+/* Chooses the chunks of rows, which let tasks share the pixels of a plane that has few tiles.
+ * Each fills a panel of its own: that shall cost no more than 3 %, or, where there is one tile,
+ * make at least two tasks. The number of chunks is a power of two, so that threads get equal
+ * shares. */
+static void choose_chunks(struct spmm_layer* layer, int64_t pixels) {
+    int64_t lanes = layer->isa->lanes, tile = layer->vectors * lanes;
+    int64_t tiles = tile_count(layer, pixels, layer->vectors);
+    int64_t cheap = 1 + layer->nonzeros / (70 * layer->columns);
+    int64_t worth = spmm_work(layer, pixels < tile ? pixels : tile) / SPMM_TASK_WORK;
+    if (tiles == 1 && cheap < 2) cheap = 2;
+    int64_t chunks = 1;
+    while (chunks * tiles < 4 && 2 * chunks <= cheap && 2 * chunks <= worth) chunks *= 2;
+    /* Few pixels of several images are computed together, through a staging area. */
+    int64_t most_rows =
+        (pixels % lanes != 0 && pixels < 256 ? SPMM_STAGING_FLOATS / lanes : SPMM_MOST_CHUNK_ROWS) -
+        SPMM_GROUP_ROWS;
+    int64_t least = (layer->rows + most_rows - 1) / most_rows;
+    layer->chunk_count = chunks > least ? chunks : least;
 }
 
 static int64_t packed_block_rows(int64_t block_rows) {
@@ -116,7 +125,9 @@ struct spmm_layer* spmm_layer_create(const struct spmm_matrix* matrix,
     const int64_t usual_pixels = 196;
     int widest;
     layer->kernels = spmm_find_kernels(isa, layer->block_rows, &widest);
-    choose_tiling(layer, widest, pixels > 0 ? pixels : usual_pixels);
+    if (pixels <= 0) pixels = usual_pixels;
+    choose_tile(layer, widest, pixels);
+    choose_chunks(layer, pixels);
     if (!copy_epilogue(layer, epilogue) || !spmm_pack(layer, matrix)) {
         spmm_layer_destroy(layer);
         return NULL;

@@ -32,6 +32,8 @@ static void divide(const struct spmm_layer* layer, const struct spmm_run* run,
     int64_t work = spmm_larger(1, spmm_work(layer, region->span_pixels)); /* Y may be empty */
     int64_t tiles = spmm_divide_up(region->span_pixels, region->vectors * lanes);
     region->parts = spmm_larger(1, spmm_smaller(tiles, work / SPMM_TASK_WORK));
+    /* Two threads share an even number best. */
+    if (region->parts > 1 && region->parts % 2 != 0 && region->parts < tiles) region->parts++;
     region->spans_per_task = spmm_larger(1, spmm_smaller(region->spans, SPMM_TASK_WORK / work));
     region->chunk_parts = 1;
     if (region->parts == tiles) {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-__all__ = ["Latency", "interleave", "onnx_engine"]
+from .kernels import supported_isas
 
+__all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine"]
+
+Feeds = Mapping[str, NDArray[Any]]
 Engine = Callable[[], Any]
 """Runs a model once."""
 
 PERCENTILES = (5, 50, 95)
+
+WARM_UP_SECONDS = 0.05
+"""Twice as long as threads of another session were seen to go on spinning after its last run."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,7 @@ class Latency:
     runs: int
 
 
-def onnx_engine(
-    model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]], *, threads: int
-) -> Engine:
+def onnx_engine(model: onnx.ModelProto, feeds: Feeds, *, threads: int) -> Engine:
     """Return a function that runs the model once with this many threads."""
     import onnxruntime
 
@@ -39,21 +44,23 @@ def onnx_engine(
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.log_severity_level = 3
     created = session(model, options)
-    return lambda: created.run(None, dict(feeds))
+    names = [output.name for output in created.get_outputs()]
+    return lambda: dict(zip(names, created.run(names, dict(feeds)), strict=True))
 
 
 def interleave(
     engines: Mapping[str, Engine],
     *,
     runs: int = 100,
-    block: int = 5,
+    block: int = 20,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Latency]:
     """Time engines in turn, a few runs each.
 
-    Before each block an engine runs twice unmeasured: that fills its caches, and lets the worker
-    threads of the one before it stop spinning.
+    Before each block an engine runs unmeasured for a while: that fills its caches, and lets the
+    worker threads of the one before it stop spinning.
 
     Parameters
     ----------
@@ -72,8 +79,7 @@ def interleave(
     times: dict[str, list[float]] = {name: [] for name in engines}
     while any(len(taken) < runs for taken in times.values()):
         for name, engine in engines.items():
-            engine()
-            engine()
+            _warm_up(engine)
             for _ in range(min(block, runs - len(times[name]))):
                 start = time.perf_counter()
                 engine()
@@ -82,6 +88,19 @@ def interleave(
     return {name: _summary(taken) for name, taken in times.items()}
 
 
-def _summary(times: list[float]) -> Latency:
+def isa_in_use() -> str:
+    """Return the instruction set that sessions use: ``ORT_SPARSE_ISA``, or the best one."""
+    return os.environ.get("ORT_SPARSE_ISA") or supported_isas()[0]
+
+
+def _warm_up(engine: Engine) -> None:
+    end = time.perf_counter() + WARM_UP_SECONDS
+    engine()
+    engine()
+    while time.perf_counter() < end:
+        engine()
+
+
+def _summary(times: Sequence[float]) -> Latency:
     low, middle, high = np.percentile(times, PERCENTILES)
     return Latency(float(low), float(middle), float(high), len(times))

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from . import __version__
 from .errors import InvalidArgumentError, OrtSparseError, VerificationError
+
+if TYPE_CHECKING:
+    from .conversion import Conversion
 
 app = typer.Typer(
     name="ort-sparse",
@@ -64,6 +67,9 @@ def convert(
     layers: Annotated[
         Layers, typer.Option(help="Replace what runs faster, or all sparse layers.")
     ] = Layers.AUTO,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose layers by measuring on this machine.")
+    ] = False,
     min_sparsity: MinSparsity = 0.5,
     block_rows: Annotated[
         BlockRows, typer.Option(help="Height of the blocks of weights.")
@@ -91,6 +97,7 @@ def convert(
         conversion = convert_and_report(
             model,
             layers=layers.value,
+            tune=tune,
             min_sparsity=min_sparsity,
             block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
             opset=opset,
@@ -117,7 +124,7 @@ def convert(
         console.print(comparison_table(comparison))
     if not conversion.replaced:
         messages.print(
-            f"no layer has at least {min_sparsity:.0%} zeros; nothing became sparse", markup=False
+            f"{_why_dense(conversion, min_sparsity)}; nothing became sparse", markup=False
         )
     console.print(
         f"{target}: {format_bytes(len(data))} (from {format_bytes(Path(model).stat().st_size)}), "
@@ -162,7 +169,7 @@ def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False
 
     with _progress(as_json) as progress:
         conversion = convert_and_report(
-            model, layers="all", min_sparsity=min_sparsity, verify=False, progress=progress
+            model, layers="auto", min_sparsity=min_sparsity, verify=False, progress=progress
         )
     if as_json:
         _print_json({"layers": layer_data(conversion.layers)})
@@ -180,6 +187,50 @@ def densify(
     from .files import write_atomically
 
     write_atomically(output, densify_model(model).SerializeToString())
+
+
+@app.command()
+def bench(
+    model: Model,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="Threads of each session. [default: 1]")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Measured runs of each form.")] = 100,
+    layers: Annotated[bool, typer.Option("--layers", help="Time each layer as well.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the times into this file (.png, .svg or .pdf).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time a model dense and sparse, side by side in one run."""
+    from .files import write_atomically
+    from .network_bench import benchmark, model_pair
+    from .plot import check_plot, draw
+    from .report import benchmark_data, latency_table, layer_time_table
+
+    if plot is not None:
+        check_plot(plot)
+    with _progress(as_json) as progress:
+        models = model_pair(model, progress=progress)
+        results = [
+            benchmark(models, threads=count, runs=runs, layers=layers, progress=progress)
+            for count in threads or [1]
+        ]
+    if plot is not None:
+        write_atomically(plot, draw(results, title=Path(model).name, form=plot.suffix[1:]))
+    if as_json:
+        _print_json({"model": model, "results": [benchmark_data(result) for result in results]})
+        return
+    for result in results:
+        console.print(
+            latency_table(
+                {"dense": result.dense, "sparse": result.sparse},
+                baseline="dense",
+                title=f"{result.threads} thread(s), {result.isa}, error {result.error:.1e}",
+            )
+        )
+        if layers:
+            console.print(layer_time_table(result))
 
 
 @app.command()
@@ -274,6 +325,12 @@ def options(
     ] = False,
 ) -> None:
     """Make pruned networks run faster in ONNX Runtime."""
+
+
+def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
+    if any(layer.zeros >= min_sparsity for layer in conversion.layers):
+        return "dense layers make this model faster than sparse ones"
+    return f"no layer has at least {min_sparsity:.0%} zeros"
 
 
 def _default_output(model: Path) -> Path:

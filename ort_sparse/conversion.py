@@ -50,6 +50,7 @@ def convert(
     source: ModelSource,
     *,
     layers: Literal["auto", "all"] = "auto",
+    tune: bool = False,
     min_sparsity: float = DEFAULT_MIN_SPARSITY,
     block_rows: int | Literal["auto"] = "auto",
     opset: int | None = None,
@@ -64,7 +65,9 @@ def convert(
         A TFLite model, sparse or not, or an ONNX model with zeros in its dense weights.
     layers : {"auto", "all"}
         ``"all"`` replaces every 1x1 convolution and fully connected layer whose zeros reach
-        ``min_sparsity``; ``"auto"`` those that run faster.
+        ``min_sparsity``; ``"auto"`` those of them that make the model faster, by a cost model.
+    tune : bool
+        Whether ``"auto"`` is to measure on this machine instead.
     min_sparsity : float
         Share of zeros from which on a layer is replaced, 0 to 1.
     block_rows : {"auto", 1, 2, 4}
@@ -101,6 +104,7 @@ def convert(
     return convert_and_report(
         source,
         layers=layers,
+        tune=tune,
         min_sparsity=min_sparsity,
         block_rows=block_rows,
         opset=opset,
@@ -113,6 +117,7 @@ def convert_and_report(
     source: ModelSource,
     *,
     layers: Literal["auto", "all"] = "auto",
+    tune: bool = False,
     min_sparsity: float = DEFAULT_MIN_SPARSITY,
     block_rows: int | Literal["auto"] = "auto",
     opset: int | None = None,
@@ -127,20 +132,20 @@ def convert_and_report(
     if is_tflite:
         progress("converting TFLite to ONNX")
     dense = _dense_model(found, opset, inputs_as_nchw)
-    progress("rewriting sparse layers")
     graph = _to_ir(found.name, dense)
-    reports = passes.sparsify(
-        graph,
-        min_sparsity=min_sparsity,
-        block_rows=None if block_rows == "auto" else block_rows,
-        layers=layers,
-    )
+    height = None if block_rows == "auto" else block_rows
+    chosen_by = "all" if layers == "all" else "cost model"
+    choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = layers
+    if tune:
+        choices, chosen_by = _tune(graph, layers, min_sparsity, height, progress)
+    progress("rewriting sparse layers")
+    reports = passes.sparsify(graph, min_sparsity=min_sparsity, block_rows=height, layers=choices)
     if is_tflite:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
     model = _to_proto(found.name, graph) if replaced or is_tflite else dense
     if replaced:
-        _describe(model, reports)
+        _describe(model, reports, chosen_by)
     comparison = None
     if verify and (replaced or is_tflite):
         progress("comparing with the original")
@@ -222,11 +227,24 @@ def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
     return model
 
 
-def _describe(model: onnx.ModelProto, reports: list[LayerReport]) -> None:
+def _tune(
+    graph: ir.Model, layers: str, min_sparsity: float, block_rows: int | None, progress: Progress
+) -> tuple[dict[str, passes.LayerChoice], str]:
+    """Choose layers by measuring; say on which machine."""
+    from .tuning import cpu_name, tune
+
+    if layers != "auto":
+        raise InvalidArgumentError(f"layers: must be 'auto' to be tuned, but is {layers!r}")
+    choices = tune(graph, min_sparsity=min_sparsity, block_rows=block_rows, progress=progress)
+    return choices, f"tuned on {cpu_name()}"
+
+
+def _describe(model: onnx.ModelProto, reports: list[LayerReport], chosen_by: str) -> None:
     """Leave a note in the model of what was done, for people who look at it later."""
     replaced = sum(report.replaced for report in reports)
     notes = {
         "ort_sparse.version": __version__,
+        "ort_sparse.choice": chosen_by,
         "ort_sparse.sparse_layers": f"{replaced} of {len(reports)}",
     }
     kept = [entry for entry in model.metadata_props if entry.key not in notes]

@@ -10,15 +10,19 @@ from rich.table import Table
 
 from .bench import Latency
 from .converters.passes import LayerReport
+from .layer_bench import LayerTime, LayerTimes, NodeTime, total_microseconds
+from .network_bench import Benchmark
 from .verification import Comparison
 
 __all__ = [
+    "benchmark_data",
     "comparison_data",
     "comparison_table",
     "format_bytes",
     "latency_table",
     "layer_data",
     "layer_table",
+    "layer_time_table",
 ]
 
 
@@ -119,3 +123,84 @@ def latency_table(latencies: Mapping[str, Latency], *, baseline: str, title: str
             f"{latencies[baseline].p50 / latency.p50:.2f}x",
         )
     return table
+
+
+def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
+    """Return a benchmark as a JSON-ready dictionary; times in milliseconds and microseconds."""
+    layers = benchmark.layers
+    return {
+        "threads": benchmark.threads,
+        "isa": benchmark.isa,
+        "fma_peak_gflops": benchmark.fma_peak,
+        "error": benchmark.error,
+        "dense_ms": asdict(benchmark.dense),
+        "sparse_ms": asdict(benchmark.sparse),
+        "speed_up": benchmark.speed_up,
+        "layers": layers
+        and [
+            {
+                **asdict(layer),
+                "gflops": layer.gflops,
+                "share_of_peak": layer.gflops / benchmark.all_cores_peak,
+                "ratio": layer.ratio,
+            }
+            for layer in layers.layers
+        ],
+        "reorders_microseconds": layers and _totals(layers.reorders),
+        "others_microseconds": layers and _totals(layers.others),
+    }
+
+
+def layer_time_table(benchmark: Benchmark) -> Table:
+    """Return a table of the sparse layers: times, share of the FMA peak, dense time, ratio."""
+    assert benchmark.layers is not None
+    title = (
+        f"{benchmark.threads} thread(s), {benchmark.isa}, "
+        f"FMA peak {benchmark.fma_peak:.0f} GFLOP/s a core"
+    )
+    table = Table("layer", title=title, title_justify="left")
+    for heading in ("shape", "pixels", "zeros", "block", "us", "GFLOP/s", "of peak"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("dense us", justify="right", no_wrap=True)
+    table.add_column("ratio", justify="right", no_wrap=True)
+    for layer in benchmark.layers.layers:
+        table.add_row(
+            layer.name,
+            f"{layer.shape[0]} x {layer.shape[1]}",
+            str(layer.pixels),
+            f"{layer.zeros:.1%}",
+            str(layer.block_rows),
+            *_time_cells(layer, benchmark.all_cores_peak),
+        )
+    table.add_section()
+    for name, sparse, dense in _sums(benchmark.layers):
+        table.add_row(name, "", "", "", "", f"{sparse:.0f}", "", "", f"{dense:.0f}", "")
+    return table
+
+
+def _time_cells(layer: LayerTime, peak: float) -> list[str]:
+    return [
+        f"{layer.microseconds:.1f}",
+        f"{layer.gflops:.0f}",
+        f"{layer.gflops / peak:.0%}",
+        "?" if layer.dense_microseconds is None else f"{layer.dense_microseconds:.1f}",
+        "?" if layer.ratio is None else f"{layer.ratio:.2f}x",
+    ]
+
+
+def _totals(nodes: Mapping[str, Sequence[NodeTime]]) -> dict[str, float]:
+    return {form: total_microseconds(times) for form, times in nodes.items()}
+
+
+def _sums(times: LayerTimes) -> list[tuple[str, float, float]]:
+    """Return what the sessions spend their microseconds on: name, sparse, dense."""
+    reorders, others = _totals(times.reorders), _totals(times.others)
+    return [
+        (
+            "these layers",
+            sum(layer.microseconds for layer in times.layers),
+            sum(layer.dense_microseconds or 0 for layer in times.layers),
+        ),
+        ("changes of layout", reorders["sparse"], reorders["dense"]),
+        ("all other nodes", others["sparse"], others["dense"]),
+    ]

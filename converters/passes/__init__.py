@@ -3,11 +3,12 @@
 Each pass is one rewrite in one file; `sparsify` and `densify` run those that belong together.
 """
 
+from .choice import LayerChoice, LayerCost, choose_layers
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_bias import FuseBiasPass
 from .fuse_residual import FuseResidualPass
-from .pipeline import densify, sparsify, to_model_proto
+from .pipeline import densify, predict_choices, sparsify, to_model_proto
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 from .store_float16 import StoreFloat16Pass
@@ -17,10 +18,14 @@ __all__ = [
     "FuseActivationPass",
     "FuseBiasPass",
     "FuseResidualPass",
+    "LayerChoice",
+    "LayerCost",
     "LayerReport",
     "ReplacePointwisePass",
     "StoreFloat16Pass",
+    "choose_layers",
     "densify",
+    "predict_choices",
     "sparsify",
     "to_model_proto",
 ]

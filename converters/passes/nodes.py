@@ -15,6 +15,8 @@ from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, SparseConv1x1
 from .constants import constant_array
 
 __all__ = [
+    "CHOICE",
+    "GROUPS",
     "ORIGIN",
     "SparseLayer",
     "get_input",
@@ -29,6 +31,12 @@ __all__ = [
 
 ORIGIN = "ort_sparse.origin"
 """Key of the node metadata that lists the operators a node was made from."""
+
+CHOICE = "ort_sparse.choice"
+"""Key of the node metadata that says whether a layer was made sparse, and why."""
+
+GROUPS = "ort_sparse.groups"
+"""Key of the node metadata that holds the groups of the convolution a node was made from."""
 
 
 @dataclass(frozen=True)

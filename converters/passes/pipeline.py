@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import onnx
@@ -12,6 +13,7 @@ from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS
 from ort_sparse.errors import InvalidArgumentError
 from ort_sparse.op import register_schema
 
+from .choice import LayerChoice, choose_layers, predict_costs
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_bias import FuseBiasPass
@@ -19,7 +21,7 @@ from .fuse_residual import FuseResidualPass
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 
-__all__ = ["densify", "sparsify", "to_model_proto"]
+__all__ = ["densify", "predict_choices", "sparsify", "to_model_proto"]
 
 
 def sparsify(
@@ -27,7 +29,7 @@ def sparsify(
     *,
     min_sparsity: float,
     block_rows: int | None = None,
-    layers: Literal["auto", "all"] = "auto",
+    layers: Literal["auto", "all"] | Mapping[str, LayerChoice] = "all",
 ) -> list[LayerReport]:
     """Replace the pointwise layers that have many zeros by SparseConv1x1, in place.
 
@@ -45,8 +47,9 @@ def sparsify(
         Height of the blocks, one of `CANDIDATE_BLOCK_ROWS`. Where it does not divide the output
         channels, the next smaller one that does is taken. By default the one that makes the
         smallest arrays, for each layer.
-    layers : {"auto", "all"}
-        Which of them to replace. Both mean all, until a cost model exists.
+    layers : {"auto", "all"} or mapping of str to LayerChoice
+        Which of them to replace: all, those that the cost model chooses, or those chosen here by
+        the name of their node; a node without one has the name of its output.
 
     Returns
     -------
@@ -61,10 +64,37 @@ def sparsify(
         If constants cannot be read, or a SparseConv1x1 in the model breaks its specification.
     """
     _check_options(min_sparsity, block_rows, layers)
+    if layers == "auto":
+        layers = predict_choices(model, min_sparsity=min_sparsity, block_rows=block_rows)
+    choices = layers if isinstance(layers, Mapping) else {}
+    return _replace_and_fuse(
+        model,
+        ReplacePointwisePass(min_sparsity=min_sparsity, block_rows=block_rows, choices=choices),
+    )
+
+
+def predict_choices(
+    model: ir.Model, *, min_sparsity: float, block_rows: int | None
+) -> dict[str, LayerChoice]:
+    """Return what the cost model chooses for each pointwise layer with enough zeros.
+
+    SparseConv1x1 nodes of the model stay what they are. The model is left as it is.
+    """
+    trial = model.clone()
+    replace = ReplacePointwisePass(min_sparsity=min_sparsity, block_rows=block_rows)
+    reports = _replace_and_fuse(trial, replace)
+    candidates = {report.name for report in reports if report.replaced}
+    return choose_layers(
+        trial.graph, predict_costs(trial.graph), candidates=candidates, source="predicted"
+    )
+
+
+def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[LayerReport]:
     register_schema()
+    for node in model.graph:
+        node.name = node.name or node.outputs[0].name
     infer_shapes = ShapeInferencePass(check_type=False, strict_mode=False)
     infer_shapes(model)
-    replace = ReplacePointwisePass(min_sparsity=min_sparsity, block_rows=block_rows)
     if replace(model).modified:
         for rewrite in (
             FuseBiasPass(),
@@ -116,12 +146,14 @@ def to_model_proto(model: ir.Model) -> onnx.ModelProto:
     return proto
 
 
-def _check_options(min_sparsity: float, block_rows: int | None, layers: str) -> None:
+def _check_options(
+    min_sparsity: float, block_rows: int | None, layers: str | Mapping[str, LayerChoice]
+) -> None:
     if not 0 <= min_sparsity <= 1:
         raise InvalidArgumentError(f"min_sparsity: must lie in 0..1, but is {min_sparsity}")
     if block_rows is not None and block_rows not in CANDIDATE_BLOCK_ROWS:
         raise InvalidArgumentError(
             f"block_rows: must be one of {CANDIDATE_BLOCK_ROWS} or None, but is {block_rows}"
         )
-    if layers not in ("auto", "all"):
+    if isinstance(layers, str) and layers not in ("auto", "all"):
         raise InvalidArgumentError(f"layers: must be 'auto' or 'all', but is {layers!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,9 @@ import onnx_ir as ir
 from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS, BlockCSR, smallest_index_dtype
 from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, OP_VERSION, SparseConv1x1
 
+from .choice import LayerChoice
 from .constants import ConstantPool, constant_nbytes, exact_float16
-from .nodes import ORIGIN, is_sparse_conv, read_sparse_conv
+from .nodes import CHOICE, GROUPS, ORIGIN, is_sparse_conv, read_sparse_conv
 from .pointwise import PointwiseLayer, known_product, match_pointwise
 from .report import LayerReport
 
@@ -33,6 +35,9 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
     block_rows : int, optional
         Height of the blocks, where it divides the output channels of a group. By default the one
         that makes the smallest arrays.
+    choices : mapping of str to LayerChoice
+        What is known of a layer by the name of its node; a layer that is not to be sparse is left
+        alone.
 
     Attributes
     ----------
@@ -40,10 +45,17 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
         All pointwise layers that the last call saw, SparseConv1x1 among them, in graph order.
     """
 
-    def __init__(self, *, min_sparsity: float, block_rows: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        min_sparsity: float,
+        block_rows: int | None = None,
+        choices: Mapping[str, LayerChoice] | None = None,
+    ) -> None:
         super().__init__()
         self._min_sparsity = min_sparsity
         self._block_rows = block_rows
+        self._choices = choices or {}
         self.reports: list[LayerReport] = []
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -52,7 +64,8 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
         pool = ConstantPool(model.graph)
         for node in list(model.graph):
             if is_sparse_conv(node):
-                self.reports.append(_report_sparse(node))
+                choice = self._choices.get(node.name or "")
+                self.reports.append(_with_costs(_report_sparse(node), choice))
             elif (layer := match_pointwise(node)) is not None:
                 self.reports.append(self._convert(layer, model.graph, pool))
         modified = any(report.replaced for report in self.reports)
@@ -65,9 +78,17 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
         report = _report_dense(layer, f"{zeros}, less than {limit}")
         if layer.zeros < self._min_sparsity:
             return report
+        choice = self._choices.get(report.name)
+        report = _with_costs(report, choice)
+        if choice is not None and not choice.sparse:
+            layer.node.metadata_props[CHOICE] = f"dense: {choice.reason}"
+            return replace(report, reason=f"{zeros}, but {choice.reason}")
         weights = _compress(layer, self._block_rows)
-        _replace(layer, weights, graph, pool)
+        node = _replace(layer, weights, graph, pool)
         reason = f"{zeros}, at least {limit}"
+        if choice is not None:
+            node.metadata_props[CHOICE] = f"sparse: {choice.reason}"
+            reason = f"{zeros}; {choice.reason}"
         if self._block_rows is not None and weights.block_rows != self._block_rows:
             rows = layer.weights.shape[0] // layer.groups
             reason += f"; blocks of {self._block_rows} rows do not divide {rows}"
@@ -80,6 +101,13 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
             replaced=True,
             reason=reason,
         )
+
+
+def _with_costs(report: LayerReport, choice: LayerChoice | None) -> LayerReport:
+    if choice is None or choice.cost is None:
+        return report
+    cost = choice.cost
+    return replace(report, dense_microseconds=cost.dense, sparse_microseconds=cost.sparse)
 
 
 def _report_dense(layer: PointwiseLayer, reason: str) -> LayerReport:
@@ -148,8 +176,10 @@ def _compress(layer: PointwiseLayer, block_rows: int | None) -> BlockCSR:
     return min(reversed(matrices), key=lambda matrix: matrix.nbytes)
 
 
-def _replace(layer: PointwiseLayer, weights: BlockCSR, graph: ir.Graph, pool: ConstantPool) -> None:
-    """Put a SparseConv1x1 node in the place of the layer's node."""
+def _replace(
+    layer: PointwiseLayer, weights: BlockCSR, graph: ir.Graph, pool: ConstantPool
+) -> ir.Node:
+    """Put a SparseConv1x1 node in the place of the layer's node, and return it."""
     name = layer.node.name or ""
     bias = None if layer.bias is None else exact_float16(layer.bias)
     op = SparseConv1x1(weights, bias=bias, strides=layer.strides)
@@ -163,10 +193,13 @@ def _replace(layer: PointwiseLayer, weights: BlockCSR, graph: ir.Graph, pool: Co
         name=name,
         metadata_props={ORIGIN: layer.node.op_type},
     )
+    if layer.groups > 1:
+        node.metadata_props[GROUPS] = str(layer.groups)
     nodes = _flattened(node, layer, pool) if layer.flatten else [node]
     ir.convenience.replace_nodes_and_values(
         graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
     )
+    return node
 
 
 def _flattened(node: ir.Node, layer: PointwiseLayer, pool: ConstantPool) -> list[ir.Node]:

@@ -38,6 +38,8 @@ class LayerReport:
         Whether the layer was turned into SparseConv1x1.
     reason : str
         Why it was or was not, in a few words.
+    dense_microseconds, sparse_microseconds : float or None
+        Time of the layer in each form, by the cost model or measured; None where unknown.
     """
 
     name: str
@@ -51,3 +53,5 @@ class LayerReport:
     macs_after: int | None
     replaced: bool
     reason: str
+    dense_microseconds: float | None = None
+    sparse_microseconds: float | None = None

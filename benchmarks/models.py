@@ -1,0 +1,48 @@
+"""The models that benchmarks run on: files, or networks of the zoo, which are built once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ort_sparse import zoo
+from ort_sparse.files import write_atomically
+
+
+def published_networks() -> list[str]:
+    """Return the eleven networks that Fast Sparse ConvNets published."""
+    return [name for name in zoo.names() if zoo.entry(name).published is not None]
+
+
+def add_arguments(parser: argparse.ArgumentParser, default: list[str]) -> None:
+    parser.add_argument(
+        "models",
+        nargs="*",
+        default=default,
+        metavar="MODEL",
+        help="a .tflite or .onnx file or a network of the zoo (%(default)s)",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("build", "zoo"),
+        help="where the networks of the zoo are kept (%(default)s)",
+    )
+
+
+def find(model: str, folder: Path) -> Path:
+    """Return the file of a model; a network that is not there yet is built."""
+    if model not in zoo.names():
+        return Path(model)
+    path = folder / f"{model}.tflite"
+    if not path.exists():
+        report(f"building {model}")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, zoo.build(model))
+    return path
+
+
+def report(message: str) -> None:
+    """Show on stderr what is being done."""
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,59 @@
+"""Whole networks, dense ONNX Runtime and ort_sparse side by side: Markdown, or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import models
+
+from ort_sparse.network_bench import Benchmark, benchmark, model_pair
+from ort_sparse.op import DOMAIN
+from ort_sparse.report import benchmark_data
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    models.add_arguments(parser, models.published_networks())
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--layers", choices=("auto", "all"), default="auto")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rows = [row for model in arguments.models for row in measure(model, arguments)]
+    if arguments.json:
+        print(json.dumps([to_json(*row) for row in rows], indent=2))
+    else:
+        print("| network | sparse layers | threads | dense ms | sparse ms | speed-up | error |")
+        print("|---|--:|--:|--:|--:|--:|--:|")
+        for row in rows:
+            print(to_markdown(*row))
+
+
+def measure(model: str, arguments: argparse.Namespace) -> list[tuple[str, int, Benchmark]]:
+    path = models.find(model, arguments.folder)
+    models.report(f"{path.stem}: converting")
+    pair = model_pair(path, layers=arguments.layers)
+    sparse_layers = sum(node.domain == DOMAIN for node in pair.sparse.graph.node)
+    rows = []
+    for threads in arguments.threads:
+        models.report(f"{path.stem}: {threads} thread(s)")
+        result = benchmark(pair, threads=threads, runs=arguments.runs)
+        rows.append((path.stem, sparse_layers, result))
+    return rows
+
+
+def to_json(network: str, sparse_layers: int, result: Benchmark) -> dict[str, Any]:
+    return {"network": network, "sparse_layers": sparse_layers, **benchmark_data(result)}
+
+
+def to_markdown(network: str, sparse_layers: int, result: Benchmark) -> str:
+    return (
+        f"| {network} | {sparse_layers} | {result.threads} | {result.dense.p50:.2f} "
+        f"| {result.sparse.p50:.2f} | {result.speed_up:.2f} | {result.error:.1e} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
