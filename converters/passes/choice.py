@@ -38,7 +38,7 @@ __all__ = ["LayerChoice", "LayerCost", "choose_layers", "predict_costs"]
 MARGIN = 1.1
 """How much cheaper sparse must be to be chosen: the usual error of a prediction."""
 
-DEFAULT_MIN_SPARSITY = 0.8
+MIN_SPARSITY_IF_UNKNOWN = 0.8
 """Share of zeros from which on a layer of unknown size is replaced."""
 
 PLAIN_ELEMENTWISE = 0.1e-3
@@ -136,7 +136,7 @@ def choose_layers(
 
 
 def _has_many_zeros(node: ir.Node) -> bool:
-    return 1 - read_sparse_conv(node).weights.density >= DEFAULT_MIN_SPARSITY
+    return 1 - read_sparse_conv(node).weights.density >= MIN_SPARSITY_IF_UNKNOWN
 
 
 def _explain(
@@ -150,7 +150,7 @@ def _explain(
     sparse = name in chosen
     if cost is None:
         return LayerChoice(
-            sparse, f"spatial size unknown: sparse from {DEFAULT_MIN_SPARSITY:.0%} on"
+            sparse, f"spatial size unknown: sparse from {MIN_SPARSITY_IF_UNKNOWN:.0%} on"
         )
     reason = f"{source} {cost.sparse:.1f} us, dense {cost.dense:.1f} us"
     layout = layouts.total(chosen | {name}) - layouts.total(chosen - {name})

@@ -25,8 +25,9 @@ class ReplacePointwisePass(ir.passes.InPlacePass):
 
     Precondition: the model is valid, and shapes are inferred; a MatMul whose input has no known
     rank works too, at the price of a Reshape. Postcondition: no pointwise layer with at least
-    ``min_sparsity`` zeros is left in the main graph; weights are kept exactly; values have the
-    names they had. Subgraphs and functions are left alone.
+    ``min_sparsity`` zeros is left in the main graph, but those that ``choices`` keeps dense;
+    weights are kept exactly; values have the names they had. Subgraphs and functions are left
+    alone.
 
     Parameters
     ----------
