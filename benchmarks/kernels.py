@@ -118,8 +118,8 @@ def report(network: str, isa: str, works: list[Work], arguments: argparse.Namesp
             gflops = work.operations / work.best / 1e9
             print(
                 f"| {weights.shape[0]} x {weights.shape[1]} at {work.pixels} | {isa} "
-                f"| block {weights.block_rows} | {work.best * 1e3:.4f} | {gflops:.0f} | {peak:.0f} | {gflops / peak:.1%} "
-                f"| {layer.packed_bytes / weights.nbytes:.2f} |"
+                f"| block {weights.block_rows} | {work.best * 1e3:.4f} | {gflops:.0f} "
+                f"| {peak:.0f} | {gflops / peak:.1%} | {layer.packed_bytes / weights.nbytes:.2f} |"
             )
 
 
