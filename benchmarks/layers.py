@@ -1,6 +1,7 @@
 """All sparse 1x1 layers of some networks, for each instruction set: Markdown, or JSON.
 
 Layers of one pixel (squeeze-excite, fully connected) are counted apart: they are no convolutions.
+"Alone" is a layer that runs again and again on one thread, its arrays as warm as they can be.
 """
 
 from __future__ import annotations
@@ -8,16 +9,42 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import models
+import numpy as np
 
-from ort_sparse.kernels import supported_isas
-from ort_sparse.layer_bench import LayerTime
+from ort_sparse.kernels import Layer, supported_isas
+from ort_sparse.layer_bench import LayerTime, read_layers
 from ort_sparse.network_bench import Benchmark, ModelPair, benchmark, model_pair
+from ort_sparse.op import SparseConv1x1
 from ort_sparse.report import benchmark_data
 
 NETWORKS = ["mbv1_100_90_12b4_684", "mbv2_140_85_11-16b2_720", "enb0_80_none_751"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer in its network, and its microseconds alone."""
+
+    layer: LayerTime
+    alone: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A network with one instruction set."""
+
+    network: str
+    benchmark: Benchmark
+    rows: list[Row]
+
+    def select(self, is_pixel: bool) -> list[Row]:
+        """Return the layers of one pixel, or all others."""
+        return [row for row in self.rows if (row.layer.pixels == 1) == is_pixel]
 
 
 def main() -> None:
@@ -37,57 +64,90 @@ def main() -> None:
         pair = model_pair(path, layers="all")
         for isa in arguments.isas:
             models.report(f"{path.stem}: {isa}")
-            results.append((path.stem, measure(pair, isa, arguments)))
+            results.append(measure(path.stem, pair, isa, arguments))
     if arguments.json:
-        print(json.dumps([{"network": n, **benchmark_data(r)} for n, r in results], indent=2))
+        print(json.dumps([to_json(result) for result in results], indent=2))
         return
     print_totals(results)
-    for network, result in results:
-        print_worst(network, result, arguments.worst)
+    for result in results:
+        print_worst(result, arguments.worst)
 
 
-def measure(pair: ModelPair, isa: str, arguments: argparse.Namespace) -> Benchmark:
+def measure(network: str, pair: ModelPair, isa: str, arguments: argparse.Namespace) -> Result:
     """Benchmark with one instruction set; sessions read the variable when they are created."""
     before = os.environ.get("ORT_SPARSE_ISA")
     os.environ["ORT_SPARSE_ISA"] = isa
     try:
-        return benchmark(pair, threads=arguments.threads, runs=arguments.runs, layers=True)
+        result = benchmark(pair, threads=arguments.threads, runs=arguments.runs, layers=True)
     finally:
         if before is None:
             del os.environ["ORT_SPARSE_ISA"]
         else:
             os.environ["ORT_SPARSE_ISA"] = before
+    assert result.layers is not None
+    ops = read_layers(pair.sparse)
+    rows = [
+        Row(layer, time_alone(ops[layer.name], layer, isa, arguments.runs))
+        for layer in result.layers.layers
+    ]
+    return Result(network, result, rows)
 
 
-def print_totals(results: list[tuple[str, Benchmark]]) -> None:
-    print("| network | isa | layers | us | dense us | ratio | GFLOP/s | FMA peak | of peak |")
-    print("|---|---|---|--:|--:|--:|--:|--:|--:|")
-    for network, result in results:
+def time_alone(op: SparseConv1x1, layer: LayerTime, isa: str, runs: int) -> float:
+    """Return the median microseconds of a layer that runs again and again."""
+    x = np.ones((1, layer.shape[1], layer.pixels), np.float32)
+    y = np.ones((1, layer.shape[0], layer.pixels), np.float32)
+    packed = Layer(op, isa=isa, pixels=layer.pixels)
+    run = partial(packed, x, y.copy() if layer.residual else None, out=y, parallel=False)
+    times = []
+    for _ in range(runs + 5):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[5:])) * 1e6
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    data = benchmark_data(result.benchmark)
+    for layer, row in zip(data["layers"], result.rows, strict=True):
+        layer["alone_microseconds"] = row.alone
+    return {"network": result.network, **data}
+
+
+def print_totals(results: list[Result]) -> None:
+    print("| network | isa | layers | us | dense us | ratio | GFLOP/s | of peak ", end="")
+    print("| alone us | GFLOP/s | of peak |")
+    print("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for result in results:
         for name, is_pixel in (("1x1", False), ("one pixel", True)):
-            layers = select(result, is_pixel)
-            if layers:
-                print(f"| {network} | {result.isa} | {len(layers)} {name} {totals(layers, result)}")
+            rows = result.select(is_pixel)
+            if rows:
+                print(f"| {result.network} | {result.benchmark.isa} | {len(rows)} {name}", end=" ")
+                print(totals(rows, result.benchmark))
 
 
-def totals(layers: list[LayerTime], result: Benchmark) -> str:
-    sparse = sum(layer.microseconds for layer in layers)
-    dense = sum(layer.dense_microseconds or 0 for layer in layers)
-    gflops = 2e-3 * sum(layer.nonzeros * layer.pixels for layer in layers) / sparse
-    peak = result.all_cores_peak
+def totals(rows: list[Row], benchmark: Benchmark) -> str:
+    sparse = sum(row.layer.microseconds for row in rows)
+    dense = sum(row.layer.dense_microseconds or 0 for row in rows)
+    alone = sum(row.alone for row in rows)
+    operations = 2e-3 * sum(row.layer.nonzeros * row.layer.pixels for row in rows)
+    inside, apart = operations / sparse, operations / alone
     return (
-        f"| {sparse:.0f} | {dense:.0f} | {dense / sparse:.2f} | {gflops:.0f} | {peak:.0f} "
-        f"| {gflops / peak:.0%} |"
+        f"| {sparse:.0f} | {dense:.0f} | {dense / sparse:.2f} "
+        f"| {inside:.0f} | {inside / benchmark.all_cores_peak:.0%} "
+        f"| {alone:.0f} | {apart:.0f} | {apart / benchmark.fma_peak:.0%} |"
     )
 
 
-def print_worst(network: str, result: Benchmark, count: int) -> None:
+def print_worst(result: Result, count: int) -> None:
     """Print the layers whose ratio to dense is the lowest."""
-    print(f"\n{network}, {result.isa}: lowest ratios\n")
-    print("| shape | pixels | zeros | block | activation | us | dense us | ratio | of peak |")
+    print(f"\n{result.network}, {result.benchmark.isa}: lowest ratios\n")
+    print("| shape | pixels | zeros | block | activation | us | dense us | ratio | alone us |")
     print("|---|--:|--:|--:|---|--:|--:|--:|--:|")
-    known = [layer for layer in select(result, is_pixel=False) if layer.ratio is not None]
-    for layer in sorted(known, key=lambda layer: layer.ratio or 0)[:count]:
-        row: list[Any] = [
+    known = [row for row in result.select(is_pixel=False) if row.layer.ratio is not None]
+    for row in sorted(known, key=lambda row: row.layer.ratio or 0)[:count]:
+        layer = row.layer
+        cells: list[Any] = [
             f"{layer.shape[0]} x {layer.shape[1]}",
             layer.pixels,
             f"{layer.zeros:.1%}",
@@ -96,14 +156,9 @@ def print_worst(network: str, result: Benchmark, count: int) -> None:
             f"{layer.microseconds:.1f}",
             f"{layer.dense_microseconds:.1f}",
             f"{layer.ratio:.2f}",
-            f"{layer.gflops / result.all_cores_peak:.0%}",
+            f"{row.alone:.1f}",
         ]
-        print("| " + " | ".join(map(str, row)) + " |")
-
-
-def select(result: Benchmark, is_pixel: bool) -> list[LayerTime]:
-    assert result.layers is not None
-    return [layer for layer in result.layers.layers if (layer.pixels == 1) == is_pixel]
+        print("| " + " | ".join(map(str, cells)) + " |")
 
 
 if __name__ == "__main__":

@@ -40,38 +40,38 @@ EXTRA_ACTIVATIONS = ("hard_swish", "silu", "sigmoid")
 
 # Microseconds for a thousand of each kind of work; "start" is for the layer as a whole.
 DENSE = {
-    "start": 1.14,
+    "start": 1.43,
     "multiply-adds": 0.00802,
-    "weights": 0.118,
-    "inputs and outputs": 0.0339,
-    "uncached outputs": 0.0719,
-    "activations": 0.11,
+    "weights": 0.122,
+    "inputs and outputs": 0.0327,
+    "uncached outputs": 0.0743,
+    "activations": 0.102,
 }
 DENSE_PIXEL = {
-    "start": 4.68,
-    "weights": 0.11,
+    "start": 4.66,
+    "weights": 0.108,
 }
 SPARSE = {
-    "start": 4.81,
-    "vectors of blocks of 1": 0.198,
-    "vectors of blocks of 2": 0.184,
-    "vectors of blocks of 4": 0.155,
-    "nonzeros": 0.207,
-    "input vectors": 0.659,
-    "output vectors": 0.0509,
-    "uncached outputs": 0.133,
-    "activation vectors": 1.97,
+    "start": 3.91,
+    "vectors of blocks of 1": 0.193,
+    "vectors of blocks of 2": 0.179,
+    "vectors of blocks of 4": 0.161,
+    "nonzeros": 0.239,
+    "input vectors": 0.72,
+    "output vectors": 0.15,
+    "uncached outputs": 0.123,
+    "activation vectors": 1.85,
 }
 SPARSE_PIXEL = {
-    "start": 5.79,
-    "nonzeros": 0.497,
+    "start": 5.13,
+    "nonzeros": 0.505,
     "weights": 0.0,
-    "inputs and outputs": 1.25,
+    "inputs and outputs": 1.43,
 }
 REORDER = {
-    "start": 0.71,
-    "elements": 0.0598,
-    "uncached elements": 0.0374,
+    "start": 0.687,
+    "elements": 0.0615,
+    "uncached elements": 0.0368,
 }
 
 

@@ -23,7 +23,15 @@ from .bench import Engine, Feeds, interleave
 from .op import DOMAIN, INPUTS, SparseConv1x1
 from .runtime import session
 
-__all__ = ["LayerTime", "LayerTimes", "NodeTime", "profile", "time_layers", "total_microseconds"]
+__all__ = [
+    "LayerTime",
+    "LayerTimes",
+    "NodeTime",
+    "profile",
+    "read_layers",
+    "time_layers",
+    "total_microseconds",
+]
 
 REORDERS = ("ReorderInput", "ReorderOutput")
 """Operators that ONNX Runtime adds where neighbours want different layouts."""
@@ -153,11 +161,11 @@ def time_layers(
             rest["dense"].append(time)
         else:
             dense_times[layer] = dense_times.get(layer, 0.0) + time.microseconds
-    constants = {tensor.name: tensor for tensor in sparse.graph.initializer}
+    ops = read_layers(sparse)
     layers = []
     for time in times["sparse"]:
         if time.name in nodes:
-            layers.append(_layer_time(nodes[time.name], constants, time, dense_times))
+            layers.append(_layer_time(nodes[time.name], ops[time.name], time, dense_times))
         else:
             rest["sparse"].append(time)
     return LayerTimes(
@@ -287,23 +295,29 @@ def _owner(profiled: str, owners: Mapping[str, str | None]) -> str | None:
     return next((owners[origin] for origin in origins if origin in owners), None)
 
 
+def read_layers(model: onnx.ModelProto) -> dict[str, SparseConv1x1]:
+    """Return what the SparseConv1x1 nodes of a model hold, by name."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    return {
+        node.name: SparseConv1x1.from_node(
+            {
+                attribute.name: _plain(helper.get_attribute_value(attribute))
+                for attribute in node.attribute
+            },
+            {
+                name: numpy_helper.to_array(constants[value])
+                for name, value in zip(INPUTS, node.input, strict=False)
+                if value in constants
+            },
+        )
+        for node in model.graph.node
+        if node.domain == DOMAIN
+    }
+
+
 def _layer_time(
-    node: onnx.NodeProto,
-    constants: Mapping[str, TensorProto],
-    time: NodeTime,
-    dense_times: Mapping[str, float],
+    node: onnx.NodeProto, op: SparseConv1x1, time: NodeTime, dense_times: Mapping[str, float]
 ) -> LayerTime:
-    op = SparseConv1x1.from_node(
-        {
-            attribute.name: _plain(helper.get_attribute_value(attribute))
-            for attribute in node.attribute
-        },
-        {
-            name: numpy_helper.to_array(constants[value])
-            for name, value in zip(INPUTS, node.input, strict=False)
-            if value in constants
-        },
-    )
     shape = time.output_shape
     return LayerTime(
         name=node.name,

@@ -25,6 +25,7 @@ from ort_sparse.converters.passes import (
     sparsify,
     to_model_proto,
 )
+from ort_sparse.converters.passes.choice import MARGIN, PLAIN_ELEMENTWISE
 from ort_sparse.op import ACTIVATIONS, OP_TYPE
 
 works = st.builds(
@@ -135,15 +136,22 @@ def test_no_change_of_layout_where_the_graph_ends():
     assert choose(network, {layer: LayerCost(dense=1, sparse=0.5)}) == {layer}
 
 
-def test_a_dense_layer_loses_its_fused_residual_to_a_sparse_neighbour():
+def test_a_dense_layer_cannot_fuse_the_residual_of_a_sparse_one():
     network = Network()
     first = network.conv(1, zeros=0.9)
     network.conv(3)
     second = network.conv(1, zeros=0.9)
     network.add(first, second)
     network.conv(3)
-    alone = {first: LayerCost(500, 0), second: LayerCost(10, 10)}
-    assert choose(network, alone) == {first, second}
+    size = 64 * 28 * 28
+    # Dense, it needs as many changes of layout, and an Add and an activation on their own.
+    alone = 2 * PLAIN_ELEMENTWISE * size
+    for gap, expected in (
+        (alone - reorder_microseconds(size) / 2, {first, second}),
+        (alone + reorder_microseconds(size) / 2, {first}),
+    ):
+        costs = {first: LayerCost(500, 0), second: LayerCost(100 * MARGIN - gap, 100)}
+        assert choose(network, costs) == expected
 
 
 def test_half_dense_stays_dense_and_95_percent_becomes_sparse():
