@@ -140,6 +140,8 @@ def convert_and_report(
         choices, chosen_by = _tune(graph, layers, min_sparsity, height, progress)
     progress("rewriting sparse layers")
     reports = passes.sparsify(graph, min_sparsity=min_sparsity, block_rows=height, layers=choices)
+    if not reports:
+        _refuse_computed_weights(found.name, graph)
     if is_tflite:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
@@ -207,6 +209,33 @@ def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
     except (onnx.checker.ValidationError, ir.serde.SerdeError, ValueError, TypeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidModelError(f"{name}: is no valid ONNX model: {first_line}") from error
+
+
+def _refuse_computed_weights(name: str, graph: ir.Model) -> None:
+    """Say why a model has nothing to convert, if that is because its weights are computed."""
+    for node in graph.graph:
+        if node.op_type in ("Conv", "Gemm") and _depends_on_input(node.inputs[1]):
+            weights = node.inputs[1]
+            assert weights is not None
+            raise UnsupportedModelError(
+                f"{name}: {node.op_type} {node.name!r}: weights must be constant, "
+                f"but {weights.name!r} is a graph input or computed from one"
+            )
+
+
+def _depends_on_input(value: ir.Value | None) -> bool:
+    pending, seen = [value], set()
+    while pending:
+        value = pending.pop()
+        if value is None or value in seen:
+            continue
+        seen.add(value)
+        if value.is_graph_input() and value.const_value is None:
+            return True
+        producer = value.producer()
+        if producer is not None:
+            pending.extend(producer.inputs)
+    return False
 
 
 def _has_sparse_tensors(model: onnx.ModelProto) -> bool:
