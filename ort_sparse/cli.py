@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,7 +92,7 @@ def convert(
     from .report import comparison_data, comparison_table, format_bytes, layer_data
 
     target = output or _default_output(Path(model))
-    if target.exists() and target.samefile(model):
+    if target.resolve() == Path(model).resolve():
         raise InvalidArgumentError(f"{target}: the output must be another file than the model")
     with _progress(as_json) as progress:
         conversion = convert_and_report(
@@ -256,11 +257,14 @@ def demo(
             {
                 "network": network,
                 "threads": threads,
-                "isa": result.isa,
+                "isa": result.times.isa,
                 "bytes": result.sizes,
                 "sparse_layers": result.sparse_layers,
                 "comparison": comparison_data(result.comparison),
-                "latency_ms": {name: vars(value) for name, value in result.latencies.items()},
+                "latency_ms": {
+                    "dense": asdict(result.times.dense),
+                    "sparse": asdict(result.times.sparse),
+                },
             }
         )
         return
@@ -269,9 +273,9 @@ def demo(
     console.print(f"{result.sparse_layers} layers are SparseConv1x1; {sizes}", highlight=False)
     console.print(
         latency_table(
-            result.latencies,
-            baseline=result.baseline,
-            title=f"{network}, {threads} thread(s), {result.isa}",
+            {"dense": result.times.dense, "sparse": result.times.sparse},
+            baseline="dense",
+            title=f"{network}, {threads} thread(s), {result.times.isa}",
         )
     )
 

@@ -13,6 +13,7 @@ from . import __version__
 from .converters import passes
 from .converters.passes import LayerReport
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from .op import register_schema
 from .source import ModelSource, Source, read_source
 from .verification import Comparison
 from .verification import verify as verify_models
@@ -195,8 +196,6 @@ def _dense_model(source: Source, opset: int | None, inputs_as_nchw: bool) -> onn
 
 
 def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
-    from .op import register_schema
-
     if _has_sparse_tensors(model):
         raise UnsupportedModelError(
             f"{name}: weights must be dense tensors with zeros, "
@@ -214,27 +213,27 @@ def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
 def _refuse_computed_weights(name: str, graph: ir.Model) -> None:
     """Say why a model has nothing to convert, if that is because its weights are computed."""
     for node in graph.graph:
-        if node.op_type in ("Conv", "Gemm") and _depends_on_input(node.inputs[1]):
-            weights = node.inputs[1]
-            assert weights is not None
+        if node.domain or node.op_type not in ("Conv", "Gemm"):
+            continue
+        weights = node.inputs[1]
+        if weights is not None and _depends_on_input(weights):
             raise UnsupportedModelError(
                 f"{name}: {node.op_type} {node.name!r}: weights must be constant, "
                 f"but {weights.name!r} is a graph input or computed from one"
             )
 
 
-def _depends_on_input(value: ir.Value | None) -> bool:
-    pending, seen = [value], set()
+def _depends_on_input(value: ir.Value) -> bool:
+    pending, seen = [value], {value}
     while pending:
-        value = pending.pop()
-        if value is None or value in seen:
-            continue
-        seen.add(value)
-        if value.is_graph_input() and value.const_value is None:
+        current = pending.pop()
+        if current.is_graph_input() and current.const_value is None:
             return True
-        producer = value.producer()
-        if producer is not None:
-            pending.extend(producer.inputs)
+        producer = current.producer()
+        inputs = producer.inputs if producer is not None else ()
+        new = [each for each in inputs if each is not None and each not in seen]
+        seen.update(new)
+        pending.extend(new)
     return False
 
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import onnxruntime
-
 from . import zoo
-from .bench import Latency, interleave, onnx_engine
-from .conversion import convert_and_report, densify
-from .kernels import supported_isas
-from .verification import Comparison, inputs_of, random_inputs
+from .conversion import convert_and_report
+from .network_bench import Benchmark, ModelPair, benchmark
+from .verification import Comparison
 
 __all__ = ["Demo", "run_demo"]
-
-DENSE = f"onnxruntime {onnxruntime.__version__} dense"
-SPARSE = f"onnxruntime {onnxruntime.__version__} + ort_sparse"
 
 
 @dataclass(frozen=True)
@@ -24,11 +18,11 @@ class Demo:
     """What a demo found."""
 
     comparison: Comparison
+    """How far the converted network is from LiteRT's builtin kernels."""
     sizes: dict[str, int]
+    """Bytes of each form of the network."""
     sparse_layers: int
-    latencies: dict[str, Latency]
-    baseline: str
-    isa: str
+    times: Benchmark
 
 
 def run_demo(
@@ -53,26 +47,15 @@ def run_demo(
     progress(f"building {network} with the TensorFlow converter")
     tflite = zoo.build(network, resolution=resolution)
     conversion = convert_and_report(tflite, progress=progress)
-    dense = densify(conversion.model)
-    assert conversion.comparison is not None
-    progress("timing")
-    feeds = random_inputs(inputs_of(conversion.model))
-    latencies = interleave(
-        {
-            DENSE: onnx_engine(dense, feeds, threads=threads),
-            SPARSE: onnx_engine(conversion.model, feeds, threads=threads),
-        },
-        runs=runs,
-    )
+    assert conversion.comparison is not None  # a TFLite model was verified
+    models = ModelPair(conversion.dense, conversion.model)
     return Demo(
         comparison=conversion.comparison,
         sizes={
             "sparse TFLite": len(tflite),
-            "dense ONNX": dense.ByteSize(),
-            "sparse ONNX": conversion.model.ByteSize(),
+            "dense ONNX": models.dense.ByteSize(),
+            "sparse ONNX": models.sparse.ByteSize(),
         },
         sparse_layers=conversion.replaced,
-        latencies=latencies,
-        baseline=DENSE,
-        isa=supported_isas()[0],
+        times=benchmark(models, threads=threads, runs=runs, progress=progress),
     )

@@ -168,6 +168,9 @@ def test_unknown_operator(tmp_path, shared_models):
 
 def test_missing_file(tmp_path):
     assert "nowhere.onnx: cannot be read" in fail("convert", tmp_path / "nowhere.onnx")
+    (tmp_path / "out.onnx").write_bytes(b"older")
+    fail("convert", tmp_path / "nowhere.onnx", "-o", tmp_path / "out.onnx")
+    assert (tmp_path / "out.onnx").read_bytes() == b"older"
 
 
 def test_unwritable_output(dense, tmp_path):
