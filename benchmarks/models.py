@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser, default: list[str]) -> None:
     )
 
 
+def title(model: str) -> str:
+    """Return what tables call a model: the name of the network, or of the file."""
+    return model if model in zoo.names() else Path(model).stem
+
+
 def find(model: str, folder: Path) -> Path:
     """Return the file of a model; a network that is not there yet is built."""
     if model not in zoo.names():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .kernels import supported_isas
 
-__all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine"]
+__all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine", "summarise"]
 
 Feeds = Mapping[str, NDArray[Any]]
 Engine = Callable[[], Any]
@@ -85,12 +85,18 @@ def interleave(
                 engine()
                 times[name].append((time.perf_counter() - start) * 1e3)
         progress(min(len(taken) for taken in times.values()), runs)
-    return {name: _summary(taken) for name, taken in times.items()}
+    return {name: summarise(taken) for name, taken in times.items()}
 
 
 def isa_in_use() -> str:
     """Return the instruction set that sessions use: ``ORT_SPARSE_ISA``, or the best one."""
     return os.environ.get("ORT_SPARSE_ISA") or supported_isas()[0]
+
+
+def summarise(times: Sequence[float]) -> Latency:
+    """Return the percentiles of times in milliseconds, of which there is at least one."""
+    low, middle, high = np.percentile(times, PERCENTILES)
+    return Latency(float(low), float(middle), float(high), len(times))
 
 
 def _warm_up(engine: Engine) -> None:
@@ -99,8 +105,3 @@ def _warm_up(engine: Engine) -> None:
     engine()
     while time.perf_counter() < end:
         engine()
-
-
-def _summary(times: Sequence[float]) -> Latency:
-    low, middle, high = np.percentile(times, PERCENTILES)
-    return Latency(float(low), float(middle), float(high), len(times))
