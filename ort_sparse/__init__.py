@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
+    DownloadError,
     InvalidArgumentError,
     InvalidModelError,
     MissingDependencyError,
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BlockCSR",
+    "DownloadError",
     "InvalidArgumentError",
     "InvalidModelError",
     "MissingDependencyError",

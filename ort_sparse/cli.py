@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-zoo_app = typer.Typer(help="Sparse networks with random weights, to try things on.")
+zoo_app = typer.Typer(help="Sparse networks to try things on: with random weights, or published.")
 app.add_typer(zoo_app, name="zoo", no_args_is_help=True)
 
 # Tables that programs or files receive are as wide as they need to be.
@@ -316,6 +316,31 @@ def zoo_build(
     write_atomically(output, data)
 
 
+@zoo_app.command("fetch")
+def zoo_fetch(
+    name: Annotated[str, typer.Argument(help="A published network of the zoo.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Copy the file there, out of the cache."),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORT_SPARSE_ZOO_URL", help="Folder to download from. [default: the authors']"
+        ),
+    ] = None,
+) -> None:
+    """Download the published file of a network into the user's cache, once."""
+    from . import zoo
+    from .files import write_atomically
+
+    with _download_progress(name) as progress:
+        path = zoo.fetch(name, base_url=base_url or zoo.BASE_URL, progress=progress)
+    if output is not None:
+        write_atomically(output, path.read_bytes())
+    console.print(str(output or path), markup=False, highlight=False, soft_wrap=True)
+
+
 def _version(value: bool) -> None:
     if value:
         print(__version__)
@@ -353,6 +378,18 @@ def _progress(quiet: bool) -> Iterator[Any]:
             yield lambda stage: status.update(f"{stage} ...")
     else:
         yield lambda stage: messages.print(f"{stage} ...", markup=False, highlight=False)
+
+
+@contextmanager
+def _download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr how far a download is."""
+    from rich import progress as bars
+
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn())
+    rest = (bars.DownloadColumn(), bars.TransferSpeedColumn(), bars.TimeRemainingColumn())
+    with bars.Progress(*columns, *rest, console=messages) as shown:
+        task = shown.add_task(name, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def _print_json(data: Any) -> None:

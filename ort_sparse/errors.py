@@ -6,6 +6,7 @@ Every message names the thing (file, tensor, node, argument), the rule, and what
 from __future__ import annotations
 
 __all__ = [
+    "DownloadError",
     "InvalidArgumentError",
     "InvalidModelError",
     "MissingDependencyError",
@@ -37,3 +38,7 @@ class VerificationError(OrtSparseError):
 
 class MissingDependencyError(OrtSparseError, ImportError):
     """An optional package is needed and not installed; the message says which extra brings it."""
+
+
+class DownloadError(OrtSparseError):
+    """A file cannot be downloaded, or is not what it should be."""
