@@ -91,7 +91,9 @@ cdef struct OrtApi:
     void* gap_94[4]
     void (*ReleaseTypeInfo)(OrtTypeInfo* info) noexcept nogil  # 98
     void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo* info) noexcept nogil  # 99
-    void* gap_100[63]
+    void* gap_100[30]
+    StatusPtr (*AddSessionConfigEntry)(OrtSessionOptions* options, const char* key, const char* value) noexcept nogil  # 130
+    void* gap_131[32]
     StatusPtr (*KernelInfoGetAttributeArray_int64)(const OrtKernelInfo* info, const char* name, int64_t* out, size_t* count) noexcept nogil  # 163
     void* gap_164[66]
     StatusPtr (*KernelInfo_GetInputCount)(const OrtKernelInfo* info, size_t* out) noexcept nogil  # 230

@@ -27,24 +27,60 @@ cdef inline int minor_version(const OrtApiBase* base) noexcept nogil:
     return <int>strtol(text + 1, NULL, 10) if text[0] == c"." else 0
 
 
+cdef inline OrtStatus* read_entry(
+        const OrtApi* api, OrtSessionOptions* options, const char* key, char* value, size_t size,
+        int* found) noexcept nogil:
+    """Read an entry of the session's configuration; one that is too long counts as empty."""
+    cdef OrtStatus* status = api.HasSessionConfigEntry(options, key, found)
+    value[0] = 0
+    if status != NULL or not found[0]:
+        return status
+    if not succeeded(api, api.GetSessionConfigEntry(options, key, value, &size)):
+        value[0] = 0
+    return NULL
+
+
 cdef inline OrtStatus* read_threading(
         const OrtApi* api, OrtSessionOptions* options, bint* openmp) noexcept nogil:
     cdef Message error
     cdef char value[32]
-    cdef size_t size = sizeof(value)
     cdef int found = 0
-    cdef OrtStatus* status = api.HasSessionConfigEntry(options, b"ort_sparse.threading", &found)
+    cdef OrtStatus* status = read_entry(
+        api, options, b"ort_sparse.threading", value, sizeof(value), &found)
     openmp[0] = False
     if status != NULL or not found:
         return status
-    if not succeeded(
-            api, api.GetSessionConfigEntry(options, b"ort_sparse.threading", value, &size)):
-        value[0] = 0
     openmp[0] = strcmp(value, b"openmp") == 0
     if openmp[0] or strcmp(value, b"session") == 0:
         return NULL
     snprintf(error.text, sizeof(error.text), b"session configuration entry "
              b"ort_sparse.threading: must be session or openmp, but is '%s'", value)
+    return api.CreateStatus(ORT_INVALID_ARGUMENT, error.text)
+
+
+cdef inline OrtStatus* add_domain(
+        const OrtApi* api, OrtSessionOptions* options, Registration* wanted) noexcept nogil:
+    """Add the domain unless these options have it: ORT refuses a session with a domain twice.
+
+    An entry in the options says so, which another copy of this library reads too.
+    """
+    cdef const char* threading = b"openmp" if wanted.op.openmp else b"session"
+    cdef Message error
+    cdef char value[32]
+    cdef int found = 0
+    cdef OrtStatus* status = read_entry(
+        api, options, b"ort_sparse.registered", value, sizeof(value), &found)
+    if status != NULL:
+        return status
+    if not found:
+        status = api.AddCustomOpDomain(options, wanted.domain)
+        if status != NULL:
+            return status
+        return api.AddSessionConfigEntry(options, b"ort_sparse.registered", threading)
+    if strcmp(value, threading) == 0:
+        return NULL
+    snprintf(error.text, sizeof(error.text), b"ort_sparse.threading: these session options "
+             b"are registered with '%s' and cannot change to '%s'", value, threading)
     return api.CreateStatus(ORT_INVALID_ARGUMENT, error.text)
 
 
@@ -93,4 +129,4 @@ cdef inline OrtStatus* register_domain(
             found.next = registrations[0]
             if compare_and_swap(registrations, found.next, found):
                 break
-    return api.AddCustomOpDomain(options, found.domain)
+    return add_domain(api, options, found)

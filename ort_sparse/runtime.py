@@ -41,6 +41,8 @@ def get_library_path() -> str:
 def register(options: onnxruntime.SessionOptions, *, threading: str = "session") -> None:
     """Make ``SparseConv1x1`` known to the sessions that these options create.
 
+    Doing so again does nothing.
+
     Parameters
     ----------
     options : onnxruntime.SessionOptions
@@ -52,14 +54,30 @@ def register(options: onnxruntime.SessionOptions, *, threading: str = "session")
     Raises
     ------
     InvalidArgumentError
-        If ``threading`` is another word.
+        If ``threading`` is another word, or not the one of an earlier registration.
     """
     if threading not in THREADING:
         raise InvalidArgumentError(
             f"threading: must be one of {', '.join(THREADING)}, but is {threading!r}"
         )
+    registered = _config_entry(options, "ort_sparse.registered")  # by the library
+    if registered == threading:
+        return
+    if registered is not None:
+        raise InvalidArgumentError(
+            f"threading: must stay {registered!r}, with which these session options are "
+            f"registered, but is {threading!r}"
+        )
     options.add_session_config_entry("ort_sparse.threading", threading)
     options.register_custom_ops_library(get_library_path())
+
+
+def _config_entry(options: onnxruntime.SessionOptions, key: str) -> str | None:
+    try:
+        value: str = options.get_session_config_entry(key)
+    except RuntimeError:  # how ORT says that there is none
+        return None
+    return value
 
 
 def session(
@@ -75,7 +93,7 @@ def session(
     ----------
     model : path, bytes or onnx.ModelProto
     options : onnxruntime.SessionOptions, optional
-        Must not have the operator registered yet.
+        May serve several sessions; the operator is registered with them, see `register`.
     threading : {"session", "openmp"}
         See `register`.
     **arguments
