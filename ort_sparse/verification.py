@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .errors import InvalidArgumentError, InvalidModelError, VerificationError
+from .errors import (
+    InvalidArgumentError,
+    InvalidModelError,
+    UnsupportedModelError,
+    VerificationError,
+)
 from .source import ModelSource, Source, read_source
+
+if TYPE_CHECKING:
+    from .converters.tflite import TensorSignature
 
 __all__ = [
     "TOLERANCE",
@@ -242,21 +251,41 @@ def _runner(source: Source) -> _Runner:
     return _OnnxRunner(source.name, source.onnx)
 
 
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Put the name of the file before what is wrong with it."""
+    try:
+        yield
+    except (InvalidModelError, UnsupportedModelError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _dtype(tensor: TensorSignature) -> np.dtype[Any]:
+    try:
+        return np.dtype(tensor.dtype)
+    except TypeError as error:
+        raise UnsupportedModelError(
+            f"input {tensor.name!r}: must have an element type of NumPy, but has {tensor.dtype}"
+        ) from error
+
+
 class _LiteRtRunner:
     def __init__(self, name: str, data: bytes) -> None:
         from .converters import tflite
 
         self.name = name
         self._data = data
-        self.inputs = [
-            TensorInfo(tensor.name, tensor.shape, np.dtype(tensor.dtype))
-            for tensor in tflite.signature(data).inputs
-        ]
+        with _naming(name):
+            self.inputs = [
+                TensorInfo(tensor.name, tensor.shape, _dtype(tensor))
+                for tensor in tflite.signature(data).inputs
+            ]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         from .converters import tflite
 
-        return tflite.run(self._data, feeds)
+        with _naming(self.name):
+            return tflite.run(self._data, feeds)
 
 
 class _OnnxRunner:

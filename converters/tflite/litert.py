@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,15 @@ from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
 
 from ._dependencies import require
 from .densify import densify, sparse_tensors
+from .isolation import run_isolated, temporary_folder
 from .model import operator_name, pack_model, read_model, shape_of, tensor_type
 from .names import read_interface
 
-__all__ = ["Signature", "TensorSignature", "run", "signature"]
+__all__ = ["Signature", "TensorSignature", "prepare", "run", "signature", "work"]
+
+# The files of one run, besides its arrays.
+_SOURCE = "model.tflite"
+_REQUEST = "request.json"
 
 
 @dataclass(frozen=True)
@@ -93,23 +100,53 @@ def run(
     sparse_tensors(model, len(data))
     if _has_sparse_constant_litert_misreads(model):
         densify(model, len(data))
-    content = pack_model(model)
+    shapes = {
+        index: list(inputs[name].shape)
+        for name, index in interface.inputs
+        if shape_of(model.subgraphs[0].tensors[index]) != inputs[name].shape
+    }
+    request = {
+        "inputs": [index for _, index in interface.inputs],
+        "outputs": [index for _, index in interface.outputs],
+        "resize": list(shapes.items()),
+        "num_threads": num_threads,
+    }
+    with temporary_folder() as folder:
+        (folder / _SOURCE).write_bytes(pack_model(model))
+        (folder / _REQUEST).write_text(json.dumps(request))
+        for name, index in interface.inputs:
+            np.save(folder / f"input_{index}.npy", inputs[name], allow_pickle=False)
+        run_isolated(__name__, folder, what="LiteRT")
+        return {
+            name: np.load(folder / f"output_{index}.npy", allow_pickle=False)
+            for name, index in interface.outputs
+        }
+
+
+def prepare() -> None:
+    """Import what `work` needs; called in the process that `isolation` starts."""
+    require("ai_edge_litert.interpreter")
+
+
+def work(folder: Path) -> None:
+    """Run the file in ``folder``, in a process of its own."""
     litert = require("ai_edge_litert.interpreter")
-    resolver = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    request = json.loads((folder / _REQUEST).read_text())
     try:
         interpreter = litert.Interpreter(
-            model_content=content,
-            experimental_op_resolver_type=resolver,
-            num_threads=num_threads,
+            model_content=(folder / _SOURCE).read_bytes(),
+            experimental_op_resolver_type=(litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES),
+            num_threads=request["num_threads"],
         )
-        for name, index in interface.inputs:
-            if shape_of(model.subgraphs[0].tensors[index]) != inputs[name].shape:
-                interpreter.resize_tensor_input(index, inputs[name].shape)
+        for index, shape in request["resize"]:
+            interpreter.resize_tensor_input(index, shape)
         interpreter.allocate_tensors()
-        for name, index in interface.inputs:
-            interpreter.set_tensor(index, inputs[name])
+        for index in request["inputs"]:
+            interpreter.set_tensor(index, np.load(folder / f"input_{index}.npy"))
         interpreter.invoke()
-        return {name: interpreter.get_tensor(index) for name, index in interface.outputs}
+        outputs = {index: interpreter.get_tensor(index) for index in request["outputs"]}
+        for index, array in outputs.items():
+            np.save(folder / f"output_{index}.npy", array, allow_pickle=False)
     except (RuntimeError, ValueError) as error:
         first_line = (str(error).strip() or "no reason given").splitlines()[0]
         raise UnsupportedModelError(f"LiteRT cannot run the model: {first_line}") from error

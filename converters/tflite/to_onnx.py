@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +11,19 @@ import onnx
 from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
 
 from ._dependencies import require
+from .isolation import run_isolated, temporary_folder
 from .model import operator_name, read_model, shape_of, tensor_name
 from .names import Interface, read_interface
 
-__all__ = ["OPSETS", "check_operators", "check_opset", "convert_dense"]
+__all__ = ["OPSETS", "check_opset", "convert_dense", "prepare", "work"]
 
 OPSETS = (13, 14, 15, 16, 17, 18)
 """Opsets of ONNX that tf2onnx 1.17 writes models for that load."""
 
-_QUIET_LOGGERS = ("tf2onnx", "tensorflow")
+# The files of one conversion.
+_SOURCE = "model.tflite"
+_REQUEST = "request.json"
+_RESULT = "model.onnx"
 
 
 def check_opset(opset: int) -> None:
@@ -33,25 +32,6 @@ def check_opset(opset: int) -> None:
         raise InvalidArgumentError(
             f"opset: must be one of {', '.join(map(str, OPSETS))} for TFLite models, but is {opset}"
         )
-
-
-def check_operators(model: Any, opset: int) -> None:
-    """Raise UnsupportedModelError if tf2onnx knows no conversion of an operator of ``model``."""
-    with _quiet():
-        handler = require("tf2onnx.tfonnx").handler
-    mapping = handler.tf_op.create_mapping(opset, None)
-    known = mapping.keys() | handler.tfl_op.create_tfl_to_tf_mapping().keys()
-    for subgraph in model.subgraphs:
-        for operator in subgraph.operators:
-            name = operator_name(model, operator)
-            # "Flex..." is an operator of TensorFlow itself
-            if f"TFL_{name}" in known or (name.startswith("Flex") and name[4:] in known):
-                continue
-            outputs = [tensor_name(subgraph.tensors[i]) for i in operator.outputs if i != -1]
-            raise UnsupportedModelError(
-                f"operator {name}, which computes tensor {', '.join(map(repr, outputs))}: "
-                "has no conversion to ONNX"
-            )
 
 
 def convert_dense(data: bytes, *, opset: int, inputs_as_nchw: bool) -> onnx.ModelProto:
@@ -83,73 +63,77 @@ def convert_dense(data: bytes, *, opset: int, inputs_as_nchw: bool) -> onnx.Mode
     """
     check_opset(opset)
     model = read_model(data)
-    check_operators(model, opset)
     interface = read_interface(model)
     nchw = [name for name, index in interface.inputs if _has_rank_4(model, index)]
-    with _temporary_file(data) as path, _quiet():
-        result = _run_tf2onnx(path, opset, nchw if inputs_as_nchw else [])
+    request = {
+        "opset": opset,
+        "inputs_as_nchw": nchw if inputs_as_nchw else [],
+        "operators": _operators(model),
+    }
+    with temporary_folder() as folder:
+        (folder / _SOURCE).write_bytes(data)
+        (folder / _REQUEST).write_text(json.dumps(request))
+        run_isolated(__name__, folder, what="tf2onnx")
+        result: onnx.ModelProto = onnx.ModelProto.FromString((folder / _RESULT).read_bytes())
     _check_result(result, interface)
     return result
+
+
+def prepare() -> None:
+    """Import what `work` needs; called in the process that `isolation` starts."""
+    require("tf2onnx.tfonnx")
+    require("tf2onnx.optimizer")
+
+
+def work(folder: Path) -> None:
+    """Convert the file in ``folder``, in a process of its own."""
+    request = json.loads((folder / _REQUEST).read_text())
+    _check_operators(request["operators"], request["opset"])
+    tfonnx, optimizer = require("tf2onnx.tfonnx"), require("tf2onnx.optimizer")
+    try:
+        graph = tfonnx.process_tf_graph(
+            None,
+            opset=request["opset"],
+            tflite_path=str(folder / _SOURCE),
+            inputs_as_nchw=request["inputs_as_nchw"],
+        )
+        graph = optimizer.optimize_graph(graph)
+        result = graph.make_model(graph.graph_name or "model").SerializeToString()
+    except Exception as error:  # tf2onnx raises whatever its handlers stumble over
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UnsupportedModelError(f"tf2onnx cannot convert the model: {first_line}") from error
+    (folder / _RESULT).write_bytes(result)
 
 
 def _has_rank_4(model: Any, index: int) -> bool:
     return len(shape_of(model.subgraphs[0].tensors[index])) == 4
 
 
-def _run_tf2onnx(path: Path, opset: int, inputs_as_nchw: list[str]) -> onnx.ModelProto:
-    tfonnx, optimizer = require("tf2onnx.tfonnx"), require("tf2onnx.optimizer")
-    try:
-        graph = tfonnx.process_tf_graph(
-            None, opset=opset, tflite_path=str(path), inputs_as_nchw=inputs_as_nchw
+def _operators(model: Any) -> list[tuple[str, list[str]]]:
+    """Return the name of each operator and those of its outputs."""
+    return [
+        (
+            operator_name(model, operator),
+            [tensor_name(subgraph.tensors[i]) for i in operator.outputs if i != -1],
         )
-        graph = optimizer.optimize_graph(graph)
-        result: onnx.ModelProto = graph.make_model(graph.graph_name or "model")
-    except Exception as error:  # tf2onnx raises whatever its handlers stumble over
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnsupportedModelError(f"tf2onnx cannot convert the model: {first_line}") from error
-    return result
+        for subgraph in model.subgraphs
+        for operator in subgraph.operators
+    ]
 
 
-@contextlib.contextmanager
-def _temporary_file(data: bytes) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ort_sparse_") as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(data)
-        yield path
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what TensorFlow and tf2onnx report besides exceptions."""
-    loggers = [logging.getLogger(name) for name in _QUIET_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings(), _stderr_to_nowhere():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _stderr_to_nowhere() -> Iterator[None]:
-    """Silence the C++ code of TensorFlow, which writes to file descriptor 2 of the process."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # the process has no stderr
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+def _check_operators(operators: list[tuple[str, list[str]]], opset: int) -> None:
+    """Raise UnsupportedModelError if tf2onnx knows no conversion of one of ``operators``."""
+    handler = require("tf2onnx.tfonnx").handler
+    mapping = handler.tf_op.create_mapping(opset, None)
+    known = mapping.keys() | handler.tfl_op.create_tfl_to_tf_mapping().keys()
+    for name, outputs in operators:
+        # "Flex..." is an operator of TensorFlow itself
+        if f"TFL_{name}" in known or (name.startswith("Flex") and name[4:] in known):
+            continue
+        raise UnsupportedModelError(
+            f"operator {name}, which computes tensor {', '.join(map(repr, outputs))}: "
+            "has no conversion to ONNX"
+        )
 
 
 def _check_result(model: onnx.ModelProto, interface: Interface) -> None:

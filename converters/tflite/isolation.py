@@ -1,0 +1,225 @@
+"""Running other people's C++ code on a model in a process of its own.
+
+A sound file may still hold numbers that TensorFlow or LiteRT do not survive. What goes wrong
+there, a crash, a hang or too much memory, becomes an error here. Data goes both ways as files.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ort_sparse import errors
+from ort_sparse.errors import InvalidArgumentError, OrtSparseError, UnsupportedModelError
+
+__all__ = [
+    "DEFAULT_SECONDS",
+    "ERROR_FILE",
+    "MEMORY_MINIMUM",
+    "MEMORY_PER_BYTE",
+    "TIME_LIMIT",
+    "run_isolated",
+    "temporary_folder",
+]
+
+TIME_LIMIT = "ORT_SPARSE_TIME_LIMIT"
+"""Environment variable: how many seconds one conversion or run may take."""
+
+DEFAULT_SECONDS = 300.0
+
+ERROR_FILE = "error.json"
+"""Where a task leaves the error that it raised."""
+
+MEMORY_MINIMUM = 2**30
+MEMORY_PER_BYTE = 32
+"""Memory that a task may take: the minimum, and this for each byte of its input files."""
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder for the files of one task, and remove it.
+
+    Raises
+    ------
+    OrtSparseError
+        If the folder or a file in it cannot be written or read.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="ort_sparse_") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise OrtSparseError(
+            f"temporary files: cannot be used: {error.strerror or error}; "
+            "the environment variable TMPDIR chooses another folder"
+        ) from error
+
+
+def run_isolated(task: str, folder: Path, *, what: str) -> None:
+    """Call the function ``work`` of a module with ``folder``, in another process.
+
+    Parameters
+    ----------
+    task : str
+        Full name of the module. It also has a function ``prepare``, which imports what the work
+        needs; that is done once, for all calls.
+    folder : Path
+        Holds the files that the work reads; it writes its results there too.
+    what : str
+        What messages call the task, such as "LiteRT".
+
+    Raises
+    ------
+    OrtSparseError
+        Whatever `work` or `prepare` raised.
+    UnsupportedModelError
+        If the process crashed, or took more time or memory than it may.
+    InvalidArgumentError
+        If the environment variable ORT_SPARSE_TIME_LIMIT is no positive number.
+    """
+    seconds = _time_limit()
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    memory = MEMORY_MINIMUM + MEMORY_PER_BYTE * size
+    worker = _take_worker(task, what)
+    try:
+        answer = worker.ask({"folder": str(folder), "memory": memory, "seconds": seconds})
+    except BaseException:
+        worker.close()
+        raise
+    _idle[task].append(worker)
+    if answer["late"]:
+        raise UnsupportedModelError(
+            f"{what} was stopped: it may take {seconds:g} s (environment variable {TIME_LIMIT})"
+        )
+    if answer["code"]:
+        raise UnsupportedModelError(
+            f"{what} did not survive the model: it ended with {_name_of_end(answer['code'])}; "
+            f"it may take {memory // 2**20} MiB of memory"
+        )
+    error = folder / ERROR_FILE
+    if error.exists():
+        _raise(json.loads(error.read_text()))
+
+
+class _Worker:
+    """A process that forks for each request."""
+
+    def __init__(self, task: str, what: str) -> None:
+        self._what = what
+        # The same modules as here: -P keeps the current folder out, where this process has it out.
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "OPENBLAS_NUM_THREADS": "1",  # forking needs a process of one thread
+        }
+        module = f"{__package__}.worker"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, task],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for this process, which then closes that one
+            )
+        except OSError as error:
+            raise OrtSparseError(f"{what}: its process cannot be started: {error}") from error
+        try:
+            answer = self._receive()
+            if "error" in answer:
+                _raise(answer["error"])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for its end."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then nothing can be received either
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        return self._receive()
+
+    def close(self) -> None:
+        """End the process and whatever it runs."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            end = _name_of_end(self._process.wait())
+            raise OrtSparseError(f"{self._what}: its process ended with {end}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+# Workers that wait for a request; two threads never share one.
+_idle: dict[str, list[_Worker]] = defaultdict(list)
+
+
+def _take_worker(task: str, what: str) -> _Worker:
+    idle = _idle[task]
+    while idle:
+        worker = idle.pop()
+        if worker.alive:
+            return worker
+        worker.close()
+    return _Worker(task, what)
+
+
+@atexit.register
+def _close_idle_workers() -> None:
+    for workers in _idle.values():
+        while workers:
+            workers.pop().close()
+
+
+# A forked copy of this process must not talk to the workers of the original.
+os.register_at_fork(after_in_child=_idle.clear)
+
+
+def _time_limit() -> float:
+    text = os.environ.get(TIME_LIMIT, "")
+    try:
+        seconds = float(text) if text else DEFAULT_SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidArgumentError(
+            f"{TIME_LIMIT}: must be a positive number of seconds, but is {text!r}"
+        )
+    return seconds
+
+
+def _name_of_end(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _raise(description: list[str]) -> None:
+    kind, message = description
+    raise getattr(errors, kind)(message)
