@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ __all__ = [
 TOLERANCE = 2e-5
 """Largest difference that counts as equal, relative to the largest value of an output. float32
 sums in another order differ by a few times 1e-7 a layer."""
+
+MAX_ELEMENTS = 2**26
+"""Elements that the inputs of a model may have together, so that comparing takes no more memory
+than a large image needs."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +188,24 @@ def inputs_of(model: onnx.ModelProto) -> list[TensorInfo]:
 def random_inputs(
     inputs: Sequence[TensorInfo], *, batch: int = 1, seed: int = 0
 ) -> dict[str, NDArray[Any]]:
-    """Return an array for each input: floats uniform in -1..1, whole numbers 0 or 1."""
+    """Return an array for each input: floats uniform in -1..1, whole numbers 0 or 1.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the inputs have more than `MAX_ELEMENTS` elements together.
+    """
     rng = np.random.default_rng(seed)
     feeds: dict[str, NDArray[Any]] = {}
+    left = MAX_ELEMENTS
     for tensor in inputs:
         shape = tuple(batch if size < 0 else size for size in tensor.shape)
+        left -= math.prod(shape)
+        if left < 0:
+            raise UnsupportedModelError(
+                f"input {tensor.name!r}: the inputs must have at most {MAX_ELEMENTS} elements "
+                f"together to be compared, but this one has shape {shape}"
+            )
         if np.issubdtype(tensor.dtype, np.floating):
             feeds[tensor.name] = rng.uniform(-1, 1, shape).astype(tensor.dtype)
         else:
