@@ -9,67 +9,29 @@ than is assumed here.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from ort_sparse.converters.cost_model import (
-    LANES,
     LayerWork,
     dense_microseconds,
     reorder_microseconds,
     sparse_microseconds,
 )
 
-from .nodes import (
-    GROUPS,
-    get_input,
-    is_sparse_conv,
-    only_consumer,
-    read_sparse_conv,
-    same_shape,
-)
+from .layouts import MARGIN, LayerCost, Layouts, elements_of
+from .nodes import GROUPS, ORIGIN, get_input, is_sparse_conv, read_sparse_conv
 from .pointwise import known_product
 
 __all__ = ["LayerChoice", "LayerCost", "choose_layers", "predict_costs"]
 
-MARGIN = 1.1
-"""How much cheaper sparse must be to be chosen: the usual error of a prediction."""
-
 MIN_SPARSITY_IF_UNKNOWN = 0.8
 """Share of zeros from which on a layer of unknown size is replaced."""
 
-PLAIN_ELEMENTWISE = 0.1e-3
-"""Microseconds for each value of an operator such as Add or Relu that stands alone."""
-
-PLAIN_RESIZE = 0.8e-3
-"""Microseconds for each output value that Resize takes longer in the plain layout."""
-
-# Keep the layout of their first input, or of all inputs where those agree.
-_UNARY_FOLLOWERS = {
-    "AveragePool",
-    "BatchNormalization",
-    "Clip",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "LeakyRelu",
-    "MaxPool",
-    "Relu",
-    "Resize",
-    "Sigmoid",
-    "Tanh",
-}
-_NARY_FOLLOWERS = {"Add", "Concat", "Mul", "Sum"}
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """Microseconds of a layer as a node of standard operators, and as SparseConv1x1."""
-
-    dense: float
-    sparse: float
+MIN_GAIN = 1e-6
+"""Microseconds that count as a gain; less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +52,17 @@ class LayerChoice:
 
 
 def predict_costs(graph: ir.Graph) -> dict[str, LayerCost]:
-    """Return the predicted cost of each SparseConv1x1 node by name, where its size is known."""
+    """Return the predicted cost of each SparseConv1x1 node by name, where its size is known.
+
+    The sparse form of a MatMul includes the Transposes round it.
+    """
     costs = {}
     for node in graph:
         if is_sparse_conv(node) and (work := _work(node)) is not None:
-            costs[node.name or ""] = LayerCost(dense_microseconds(work), sparse_microseconds(work))
+            matrices = _rows_of_matrix(node)
+            sparse = matrices * sparse_microseconds(work) + _transpose_microseconds(node)
+            dense = dense_microseconds(replace(work, pixels=work.pixels * matrices))
+            costs[node.name or ""] = LayerCost(dense, sparse)
     return costs
 
 
@@ -118,21 +86,34 @@ def choose_layers(
     source : str
         Where the costs are from, for the reasons: "predicted" or "measured".
     """
-    layouts = _Layouts(graph, costs)
     nodes = {node.name or "": node for node in graph if is_sparse_conv(node)}
     known = [name for name in nodes if name in candidates and name in costs]
-    free = [name for name in known if _pixels(nodes[name]) != 1]
+    free = [name for name in known if not _is_one_pixel(nodes[name])]
     unknown = {name for name in nodes.keys() & candidates if name not in costs}
     fixed = nodes.keys() - candidates | {name for name in unknown if _has_many_zeros(nodes[name])}
     most = fixed | set(known)
     chosen = min(
-        (layouts.improve(most, free), layouts.improve(most - set(free), free), fixed),
-        key=layouts.total,
+        (
+            _improve(Layouts(graph, costs, most), free),
+            _improve(Layouts(graph, costs, most - set(free)), free),
+            Layouts(graph, costs, fixed),
+        ),
+        key=lambda layouts: layouts.total,
     )
-    return {
-        name: _explain(name, chosen, costs.get(name), layouts, node, source)
-        for name, node in nodes.items()
-    }
+    return {name: _explain(name, chosen, costs.get(name), nodes[name], source) for name in nodes}
+
+
+def _improve(layouts: Layouts, free: Sequence[str]) -> Layouts:
+    """Turn layers one by one to their other form as long as the total becomes smaller."""
+    improved = True
+    while improved:
+        improved = False
+        for name in free:
+            if layouts.flip(name) < -MIN_GAIN:
+                improved = True
+            else:
+                layouts.flip(name)
+    return layouts
 
 
 def _has_many_zeros(node: ir.Node) -> bool:
@@ -140,153 +121,49 @@ def _has_many_zeros(node: ir.Node) -> bool:
 
 
 def _explain(
-    name: str,
-    chosen: set[str],
-    cost: LayerCost | None,
-    layouts: _Layouts,
-    node: ir.Node,
-    source: str,
+    name: str, chosen: Layouts, cost: LayerCost | None, node: ir.Node, source: str
 ) -> LayerChoice:
-    sparse = name in chosen
+    sparse = name in chosen.sparse
     if cost is None:
         return LayerChoice(
             sparse, f"spatial size unknown: sparse from {MIN_SPARSITY_IF_UNKNOWN:.0%} on"
         )
     reason = f"{source} {cost.sparse:.1f} us, dense {cost.dense:.1f} us"
-    layout = layouts.total(chosen | {name}) - layouts.total(chosen - {name})
-    layout -= MARGIN * cost.sparse - cost.dense
+    change = chosen.flip(name)
+    chosen.flip(name)
+    layout = (-change if sparse else change) - (MARGIN * cost.sparse - cost.dense)
     if abs(layout) >= 0.1:
         reason += f", changes of layout {layout:+.1f} us"
-    if sparse and _pixels(node) == 1:
+    if sparse and _is_one_pixel(node):
         reason += "; one pixel, kept for its size"
     return LayerChoice(sparse, reason, cost)
-
-
-class _Layouts:
-    """The layout of every value of a graph, for any choice of sparse layers."""
-
-    def __init__(self, graph: ir.Graph, costs: Mapping[str, LayerCost]) -> None:
-        self._costs = costs
-        padded = {n.outputs[0]: n.inputs[0] for n in graph if _is_part_of_conv(n)}
-        self._nodes = [node for node in graph if not _is_part_of_conv(node)]
-        self._inputs = {
-            node: [padded.get(value) or value for value in _activations(node)]
-            for node in self._nodes
-        }
-        self._outputs = list(graph.outputs)
-
-    def improve(self, sparse: set[str], free: Sequence[str]) -> set[str]:
-        """Turn layers one by one to their other form as long as the total becomes smaller."""
-        sparse, best = set(sparse), self.total(sparse)
-        improved = True
-        while improved:
-            improved = False
-            for name in free:
-                flipped = sparse ^ {name}
-                total = self.total(flipped)
-                if total < best:
-                    sparse, best, improved = flipped, total, True
-        return sparse
-
-    def total(self, sparse: set[str]) -> float:
-        """Return the microseconds of all layers and changes of layout."""
-        blocked: set[ir.Value] = set()
-        reordered: set[ir.Value] = set()
-        total = 0.0
-        for node in self._nodes:
-            name, inputs = node.name or "", self._inputs[node]
-            wants_blocked, gives_blocked = _layouts(node, inputs, blocked, name in sparse)
-            if is_sparse_conv(node):
-                if (cost := self._costs.get(name)) is not None:
-                    total += MARGIN * cost.sparse if name in sparse else cost.dense
-                if name not in sparse and len(inputs) == 2:
-                    # Conv takes the Add only where the residual is blocked too.
-                    inputs, is_blocked = inputs[:1], inputs[1] in blocked
-                    if gives_blocked and not is_blocked:
-                        total += _plain_add_microseconds(_elements(node.outputs[0]))
-                    gives_blocked &= is_blocked
-            elif node.op_type == "Resize" and not gives_blocked:
-                total += PLAIN_RESIZE * _elements(node.outputs[0])
-            reordered.update(value for value in inputs if (value in blocked) != wants_blocked)
-            if gives_blocked:
-                blocked.update(node.outputs)
-        reordered.update(value for value in self._outputs if value in blocked)
-        return total + sum(reorder_microseconds(_elements(value)) for value in reordered)
-
-
-def _plain_add_microseconds(elements: int) -> float:
-    """Return the cost of an Add and an activation behind a Conv, instead of within."""
-    return reorder_microseconds(elements) + 2 * PLAIN_ELEMENTWISE * elements
-
-
-def _layouts(
-    node: ir.Node, inputs: Sequence[ir.Value], blocked: Collection[ir.Value], sparse: bool
-) -> tuple[bool, bool]:
-    """Return whether a node wants its inputs, and gives its outputs, in the blocked layout."""
-    if is_sparse_conv(node):
-        columns = node.attributes.get_int("in_channels") // _groups(node)
-        return (False, False) if sparse else _conv_layouts(inputs[0], columns, _groups(node))
-    if node.domain != "" or not inputs:
-        return False, False
-    if node.op_type == "Conv":
-        return _standard_conv_layouts(node, inputs[0])
-    if node.op_type in _UNARY_FOLLOWERS:
-        follows = inputs[0] in blocked
-    else:
-        follows = node.op_type in _NARY_FOLLOWERS and _agree(node, inputs, blocked)
-    return follows, follows
-
-
-def _standard_conv_layouts(node: ir.Node, x: ir.Value) -> tuple[bool, bool]:
-    weights = node.inputs[1]
-    if weights is None or weights.shape is None or not isinstance(weights.shape[1], int):
-        return False, False
-    return _conv_layouts(x, weights.shape[1], node.attributes.get_int("group", 1))
-
-
-def _conv_layouts(x: ir.Value, group_columns: int, groups: int) -> tuple[bool, bool]:
-    """Return the layouts of a Conv: an ungrouped one reads a few channels as they are."""
-    if x.shape is None or len(x.shape) != 4:
-        return False, False
-    if groups == 1:
-        return group_columns >= LANES, True
-    is_blocked = group_columns == 1 or group_columns % LANES == 0
-    return is_blocked, is_blocked
-
-
-def _agree(node: ir.Node, inputs: Sequence[ir.Value], blocked: Collection[ir.Value]) -> bool:
-    """Tell whether all operands are blocked, and of one shape where they are not concatenated."""
-    if len(inputs) != len(node.inputs) or any(value not in blocked for value in inputs):
-        return False
-    return node.op_type == "Concat" or all(same_shape(inputs[0], value) for value in inputs[1:])
-
-
-def _is_part_of_conv(node: ir.Node) -> bool:
-    """Tell whether ``node`` is a Pad that ONNX Runtime makes a part of the Conv behind it."""
-    consumer = only_consumer(node.outputs[0]) if node.op_type == "Pad" else None
-    return consumer is not None and consumer.op_type == "Conv"
-
-
-def _activations(node: ir.Node) -> list[ir.Value]:
-    """Return the inputs of a node that are computed or given anew in each run."""
-    if is_sparse_conv(node):
-        values = [get_input(node, "X"), get_input(node, "residual")]
-    elif node.op_type in ("Conv", *_UNARY_FOLLOWERS):
-        values = list(node.inputs[:1])
-    else:
-        values = list(node.inputs)
-    return [value for value in values if value is not None and value.const_value is None]
-
-
-def _elements(value: ir.Value) -> int:
-    """Return the size of a value for a batch of one; unknown dimensions count as one."""
-    shape = value.shape or ()
-    return math.prod(size for size in shape if isinstance(size, int))
 
 
 def _pixels(node: ir.Node) -> int | None:
     shape = node.outputs[0].shape
     return None if shape is None else known_product(shape[2:])
+
+
+def _is_one_pixel(node: ir.Node) -> bool:
+    return _pixels(node) == 1 and _rows_of_matrix(node) == 1
+
+
+def _rows_of_matrix(node: ir.Node) -> int:
+    """Return how often ONNX Runtime's Gemm uses each weight; a batch of unknown size counts one."""
+    shape = node.outputs[0].shape
+    is_matrix = shape is not None and len(shape) == 2
+    return shape[0] if is_matrix and isinstance(shape[0], int) else 1
+
+
+def _transpose_microseconds(node: ir.Node) -> float:
+    """Return the cost of the Transposes that belong to a node made from a MatMul."""
+    x = get_input(node, "X")
+    neighbours = [x.producer() if x is not None else None, *node.outputs[0].consumers()]
+    return sum(
+        reorder_microseconds(elements_of(each.outputs[0]))
+        for each in neighbours
+        if each is not None and each.op_type == "Transpose" and ORIGIN in each.metadata_props
+    )
 
 
 def _work(node: ir.Node) -> LayerWork | None:
@@ -301,9 +178,5 @@ def _work(node: ir.Node) -> LayerWork | None:
         nonzeros=weights.values.size,
         block_rows=weights.block_rows,
         activation=node.attributes.get_string("activation", "none"),
-        groups=_groups(node),
+        groups=int(node.metadata_props.get(GROUPS, "1")),
     )
-
-
-def _groups(node: ir.Node) -> int:
-    return int(node.metadata_props.get(GROUPS, "1"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
@@ -25,7 +25,7 @@ from ort_sparse.converters.passes import (
     sparsify,
     to_model_proto,
 )
-from ort_sparse.converters.passes.choice import MARGIN, PLAIN_ELEMENTWISE
+from ort_sparse.converters.passes.layouts import MARGIN, PLAIN_ELEMENTWISE, Layouts
 from ort_sparse.op import ACTIVATIONS, OP_TYPE
 
 works = st.builds(
@@ -152,6 +152,28 @@ def test_a_dense_layer_cannot_fuse_the_residual_of_a_sparse_one():
     ):
         costs = {first: LayerCost(500, 0), second: LayerCost(100 * MARGIN - gap, 100)}
         assert choose(network, costs) == expected
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 9), max_size=40))
+def test_flipping_layers_one_by_one_costs_what_they_cost_together(flips):
+    network = Network()
+    layers = []
+    for step in range(10):
+        layers.append(network.conv(1, zeros=0.9))
+        if step % 2:
+            network.add(network.value, layers[step // 2])
+        if step % 3:
+            network.conv(3)
+    graph = ir.from_proto(network.model())
+    sparsify(graph, min_sparsity=0.5, layers="all")
+    costs = {name: LayerCost(dense=3 * i, sparse=i) for i, name in enumerate(layers)}
+    layouts = Layouts(graph.graph, costs, layers)
+    for flip in flips:
+        before = layouts.total
+        change = layouts.flip(layers[flip])
+        assert layouts.total == pytest.approx(before + change)
+    assert layouts.total == pytest.approx(Layouts(graph.graph, costs, layouts.sparse).total)
 
 
 def test_half_dense_stays_dense_and_95_percent_becomes_sparse():
