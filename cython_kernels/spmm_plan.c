@@ -1,8 +1,7 @@
 /* One run of a layer as tasks. */
 #include "spmm_plan.h"
 
-/* Rows of the largest chunk, rounded up to whole groups. */
-static int64_t chunk_rows(const struct spmm_layer* layer) {
+int64_t spmm_chunk_rows(const struct spmm_layer* layer) {
     return spmm_divide_up(layer->rows, layer->chunk_count) + SPMM_GROUP_ROWS;
 }
 
@@ -24,7 +23,7 @@ static void divide(const struct spmm_layer* layer, const struct spmm_run* run,
     region->spans = run->batch;
     region->span_pixels = region->pixels;
     if (region->flat) {
-        int64_t widest = SPMM_STAGING_FLOATS / (chunk_rows(layer) * lanes);
+        int64_t widest = SPMM_STAGING_FLOATS / (spmm_chunk_rows(layer) * lanes);
         region->vectors = (int)spmm_smaller(layer->vectors, widest);
         region->spans = 1;
         region->span_pixels = run->batch * region->pixels;
@@ -51,12 +50,13 @@ static struct spmm_plan make_plan(const struct spmm_layer* layer, const struct s
         plan.input_plane *= run->input_size[axis];
         plan.strided |= run->stride[axis] != 1;
     }
+    plan.one_pixel = spmm_is_one_pixel(layer, run, &plan);
     /* Pixels that do not fill a vector are computed for all images together where that saves
      * at least a vector for every four images. */
     int64_t lanes = layer->isa->lanes, rest = plan.plane % lanes;
     int64_t saved = run->batch - spmm_divide_up(run->batch * rest, lanes);
     int flat = rest != 0 && run->batch > 1 && 4 * saved >= run->batch &&
-               chunk_rows(layer) * lanes <= SPMM_STAGING_FLOATS;
+               spmm_chunk_rows(layer) * lanes <= SPMM_STAGING_FLOATS;
     int64_t whole = flat ? plan.plane - rest : plan.plane;
     if (whole > 0 || !flat) {
         plan.regions[plan.region_count++] =
@@ -93,7 +93,11 @@ static void run_task_of(const struct spmm_layer* layer, const struct spmm_run* r
         .chunk_end = (chunk_part + 1) * layer->chunk_count / region->chunk_parts,
     };
     for (piece.span = first; piece.span < last; piece.span++) {
-        spmm_run_piece(layer, run, plan, region, &piece);
+        if (plan->one_pixel) {
+            spmm_run_one_pixel(layer, run, &piece);
+        } else {
+            spmm_run_piece(layer, run, plan, region, &piece);
+        }
     }
 }
 

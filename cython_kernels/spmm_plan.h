@@ -22,6 +22,7 @@ struct spmm_region {
 struct spmm_plan {
     int64_t plane, input_plane; /* pixels of an image of Y and X */
     int strided;
+    int one_pixel; /* spmm_run_one_pixel() computes it all */
     int region_count;
     struct spmm_region regions[2];
 };
@@ -35,6 +36,20 @@ struct spmm_piece {
 /* Computes one piece, tile by tile. */
 void spmm_run_piece(const struct spmm_layer*, const struct spmm_run*, const struct spmm_plan*,
                     const struct spmm_region*, const struct spmm_piece*);
+
+/* Rows of the largest chunk, rounded up to whole groups. */
+int64_t spmm_chunk_rows(const struct spmm_layer*);
+
+/* Points a tile to the weights of one part, and to the bias and slope of its rows. */
+void spmm_select_part(const struct spmm_layer*, int64_t chunk, int64_t block, struct spmm_tile*);
+
+/* The calling thread's staging area, of SPMM_STAGING_FLOATS. */
+float* spmm_staging(void);
+
+/* Whether a run takes the way for one pixel, and its piece. */
+int spmm_is_one_pixel(const struct spmm_layer*, const struct spmm_run*, const struct spmm_plan*);
+void spmm_run_one_pixel(const struct spmm_layer*, const struct spmm_run*,
+                        const struct spmm_piece*);
 
 static inline int64_t spmm_divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t spmm_smaller(int64_t a, int64_t b) { return a < b ? a : b; }

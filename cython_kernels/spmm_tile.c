@@ -98,8 +98,10 @@ static void scatter_rows(const struct spmm_layer* layer, const struct spmm_plan*
 static _Thread_local _Alignas(64) float thread_panel[SPMM_PANEL_FLOATS];
 static _Thread_local _Alignas(64) float thread_staging[SPMM_STAGING_FLOATS];
 
-static void run_part(const struct spmm_layer* layer, int64_t chunk, int64_t block,
-                     struct spmm_tile* tile, int vectors) {
+float* spmm_staging(void) { return thread_staging; }
+
+void spmm_select_part(const struct spmm_layer* layer, int64_t chunk, int64_t block,
+                      struct spmm_tile* tile) {
     const struct spmm_part* part = &layer->parts[chunk * layer->block_count + block];
     int64_t per_group = SPMM_GROUP_ROWS / layer->block_rows;
     int64_t first_row = layer->chunks[chunk].first_row;
@@ -116,7 +118,6 @@ static void run_part(const struct spmm_layer* layer, int64_t chunk, int64_t bloc
     tile->alpha = layer->alpha;
     tile->bias = layer->bias + first_row;
     tile->slope = layer->slope != NULL ? layer->slope + first_row : NULL;
-    layer->kernels[vectors - 1](tile);
 }
 
 /* Computes the rows of chunks [chunk, chunk_end) of one tile. */
@@ -147,7 +148,8 @@ static void run_tile(const struct spmm_layer* layer, const struct spmm_run* run,
             if (region->flat && b == 0 && run->residual != NULL) {
                 gather_rows(layer, plan, pixels, rows, run->residual, thread_staging, stride);
             }
-            run_part(layer, c, b, &tile, vectors);
+            spmm_select_part(layer, c, b, &tile);
+            layer->kernels[vectors - 1](&tile);
             if (region->flat && tile.last) {
                 scatter_rows(layer, plan, pixels, rows, run->y, thread_staging, stride);
             }

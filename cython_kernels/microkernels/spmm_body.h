@@ -78,35 +78,23 @@ SPMM_INLINE int64_t spmm_row(const uint16_t* group_rows, int r, int nr) {
     return (int64_t)group_rows[r / nr] * nr + r % nr;
 }
 
-/* Applies an activation other than a clamp to SPMM_GROUP_ROWS rows of `vectors` vectors. */
-static SPMM_ONE_COPY void spmm_activate(const struct spmm_tile* t, const uint16_t* group_rows,
-                                        int nr, vec* tile, int vectors) {
-    int count = SPMM_GROUP_ROWS * vectors;
-    switch (t->activation) {
+/* An activation but for its clamp, which is the caller's. */
+SPMM_INLINE vec spmm_activate(enum spmm_activation activation, vec x, vec slope) {
+    switch (activation) {
         case SPMM_HARD_SWISH:
-            for (int i = 0; i < count; i++) tile[i] = spmm_hard_swish(tile[i]);
-            break;
+            return spmm_hard_swish(x);
         case SPMM_SILU:
-            for (int i = 0; i < count; i++) tile[i] = spmm_times_sigmoid(tile[i], tile[i]);
-            break;
+            return spmm_times_sigmoid(x, x);
         case SPMM_SIGMOID:
-            for (int i = 0; i < count; i++) tile[i] = spmm_times_sigmoid(vec_set1(1.0f), tile[i]);
-            break;
+            return spmm_times_sigmoid(vec_set1(1.0f), x);
         case SPMM_LEAKY_RELU:
         case SPMM_PRELU:
-            for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
-                int64_t row = spmm_row(group_rows, r, nr);
-                vec slope = vec_set1(t->activation == SPMM_PRELU ? t->slope[row] : t->alpha);
-                for (int v = 0; v < vectors; v++) {
-                    vec x = tile[r * vectors + v];
-                    tile[r * vectors + v] = vec_if_negative(x, vec_mul(x, slope), x);
-                }
-            }
-            break;
+            return vec_if_negative(x, vec_mul(x, slope), x);
         case SPMM_NONE:
         case SPMM_CLIP:
-            break; /* clamped by the caller */
+            break;
     }
+    return x;
 }
 
 SPMM_INLINE vec spmm_load_pixels(const float* row, int v, int mr, int tail) {
@@ -183,6 +171,35 @@ SPMM_INLINE void spmm_step(vec sum[SPMM_GROUP_ROWS][SPMM_MAX_VECTORS], const cha
     }
 }
 
+/* Applies an activation to SPMM_GROUP_ROWS rows of `vectors` vectors, and stores them. One copy
+ * for all tiles: the constants of an exponential would not fit into registers beside the sums. */
+static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t,
+                                              const uint16_t* group_rows, int nr, const vec* tile,
+                                              int vectors) {
+    for (int r = 0; r < SPMM_GROUP_ROWS; r++, tile += vectors) {
+        const int64_t row = spmm_row(group_rows, r, nr);
+        const vec slope = vec_set1(t->slope != NULL ? t->slope[row] : t->alpha);
+        float* y = t->y + row * t->y_stride;
+        switch (t->activation) {
+#define SPMM_ACTIVATE(activation)                                                              \
+    case activation:                                                                           \
+        for (int v = 0; v < vectors; v++) {                                                    \
+            spmm_store_pixels(y, v, vectors, t->tail, spmm_activate(activation, tile[v], slope)); \
+        }                                                                                      \
+        break;
+            SPMM_ACTIVATE(SPMM_HARD_SWISH)
+            SPMM_ACTIVATE(SPMM_SILU)
+            SPMM_ACTIVATE(SPMM_SIGMOID)
+            SPMM_ACTIVATE(SPMM_LEAKY_RELU)
+            SPMM_ACTIVATE(SPMM_PRELU)
+#undef SPMM_ACTIVATE
+            case SPMM_NONE:
+            case SPMM_CLIP:
+                break; /* stored by the caller */
+        }
+    }
+}
+
 /* Sums of one group: SPMM_GROUP_ROWS rows by mr vectors stay in registers. `t` is a copy of
  * `shared`, which the compiler need not read again after each store. */
 SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* shared,
@@ -246,10 +263,8 @@ SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* s
             SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
                 SPMM_UNROLL for (int v = 0; v < mr; v++) tile[r * mr + v] = sum[r][v];
             }
-            spmm_activate(shared, group_rows, nr, tile, mr);
-            SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
-                SPMM_UNROLL for (int v = 0; v < mr; v++) sum[r][v] = tile[r * mr + v];
-            }
+            spmm_activate_group(shared, group_rows, nr, tile, mr);
+            return;
         }
     }
     SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
@@ -280,10 +295,14 @@ SPMM_INLINE void spmm_part_of_tile(const struct spmm_tile* shared, const int nr,
 SPMM_ISA_KERNELS(SPMM_DEFINE_KERNEL)
 #undef SPMM_DEFINE_KERNEL
 
+#include "spmm_one_pixel.h"
+
 #define SPMM_STRING_(text) #text
 #define SPMM_STRING(text) SPMM_STRING_(text)
 const struct spmm_isa SPMM_PASTE(spmm_isa_, SPMM_ISA) = {
     .name = SPMM_STRING(SPMM_ISA),
     .lanes = SPMM_LANES,
     .copy = SPMM_PASTE(spmm_copy_, SPMM_ISA),
+    .one_pixel = SPMM_PASTE(spmm_one_pixel_, SPMM_ISA),
+    .finish_rows = SPMM_PASTE(spmm_finish_rows_, SPMM_ISA),
 };

@@ -96,6 +96,10 @@ struct spmm_isa {
     const char* name;
     int lanes;
     spmm_copy copy;
+    /* Sums of all groups of one part for a plane of one pixel: no bias, residual or activation. */
+    void (*one_pixel)(const struct spmm_tile*, int64_t block_rows);
+    /* Y of one pixel from these sums. */
+    void (*finish_rows)(const struct spmm_tile*, const float* sums, int64_t rows);
 };
 
 #define SPMM_DECLARE_ISA(isa, supported, table) extern const struct spmm_isa spmm_isa_##isa;
