@@ -48,8 +48,7 @@ float* spmm_staging(void);
 
 /* Whether a run takes the way for one pixel, and its piece. */
 int spmm_is_one_pixel(const struct spmm_layer*, const struct spmm_run*, const struct spmm_plan*);
-void spmm_run_one_pixel(const struct spmm_layer*, const struct spmm_run*,
-                        const struct spmm_piece*);
+void spmm_run_one_pixel(const struct spmm_layer*, const struct spmm_run*, const struct spmm_piece*);
 
 static inline int64_t spmm_divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t spmm_smaller(int64_t a, int64_t b) { return a < b ? a : b; }

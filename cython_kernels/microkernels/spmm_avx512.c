@@ -21,6 +21,7 @@ typedef __m512 vec_weights;
 #define SPMM_LANES SPMM_LANES_avx512
 #define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 1
+#define SPMM_FUSED 1
 
 static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm512_loadu_ps(from); }

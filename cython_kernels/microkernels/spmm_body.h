@@ -1,9 +1,10 @@
 /* The microkernels of one instruction set, in terms of its vector primitives.
  *
  * The including file defines SPMM_ISA, SPMM_ISA_KERNELS, SPMM_LANES, SPMM_LOAD_AHEAD (whether to
- * load channel numbers ahead of use), SPMM_PIN(x) (makes the compiler keep x in a register, or
- * nothing), and static functions vec_* over a type vec; spmm_portable.c shows them all. This file
- * has no include guard on purpose, and is included once by each of them.
+ * load channel numbers ahead of use), SPMM_FUSED (whether vec_fma rounds only once), SPMM_PIN(x)
+ * (makes the compiler keep x in a register, or nothing), and static functions vec_* over a type
+ * vec; spmm_portable.c shows them all. This file has no include guard on purpose, and is included
+ * once by each of them.
  */
 #include <math.h>
 #include <string.h>
@@ -43,7 +44,8 @@ static void SPMM_PASTE(spmm_copy_, SPMM_ISA)(float* to, int64_t to_stride, const
 
 /* factor * sigmoid(x): SiLU for factor = x, the sigmoid for factor = 1.
  *
- * exp(-x) = 2^n exp(-y) with x = y - n ln 2, |y| <= ln(2) / 2, and ln 2 split in two as by Cody
+ * exp(-x) = 2^n exp(-y) with x = y - n ln 2, |y| <= ln(2) / 2. If vec_fma rounds only once, y is
+ * off by n times the error of ln 2 as a float, at most 2.5e-7; else ln 2 is split in two as by Cody
  * and Waite, so that n * high is exact. exp(-y) = 1 - y ... is a polynomial of degree 5, fitted
  * for the least relative error (reweighted least squares on Chebyshev nodes: 9.3e-8).
  * Numerator and denominator are scaled by 2^-5: at the bounds of the clamp, 2^(n - 5) is just
@@ -57,8 +59,8 @@ SPMM_INLINE vec spmm_times_sigmoid(vec factor, vec x) {
     vec bounded = vec_min(vec_set1(84.0f), vec_max(vec_set1(-92.2f), x));
     vec sum = vec_fma(bounded, vec_set1(-1.44269504f), magic);
     vec n = vec_sub(sum, magic);
-    vec y = vec_fma(n, vec_set1(0.693359375f), bounded);
-    y = vec_fma(n, vec_set1(-2.12194440e-4f), y);
+    vec y = vec_fma(n, vec_set1(SPMM_FUSED ? 0.693147181f : 0.693359375f), bounded);
+    if (!SPMM_FUSED) y = vec_fma(n, vec_set1(-2.12194440e-4f), y);
     vec p = vec_fma(y, vec_set1(-8.2902722e-3f), vec_set1(4.1898161e-2f));
     p = vec_fma(p, y, vec_set1(-1.66676387e-1f));
     p = vec_fma(p, y, vec_set1(4.99991477e-1f));
@@ -173,30 +175,34 @@ SPMM_INLINE void spmm_step(vec sum[SPMM_GROUP_ROWS][SPMM_MAX_VECTORS], const cha
 
 /* Applies an activation to SPMM_GROUP_ROWS rows of `vectors` vectors, and stores them. One copy
  * for all tiles: the constants of an exponential would not fit into registers beside the sums. */
-static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t,
-                                              const uint16_t* group_rows, int nr, const vec* tile,
-                                              int vectors) {
-    for (int r = 0; r < SPMM_GROUP_ROWS; r++, tile += vectors) {
+static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t, const uint16_t* group_rows,
+                                              int nr, const vec* tile, int vectors) {
+    vec slope[SPMM_GROUP_ROWS];
+    float* y[SPMM_GROUP_ROWS];
+    SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
         const int64_t row = spmm_row(group_rows, r, nr);
-        const vec slope = vec_set1(t->slope != NULL ? t->slope[row] : t->alpha);
-        float* y = t->y + row * t->y_stride;
-        switch (t->activation) {
-#define SPMM_ACTIVATE(activation)                                                              \
-    case activation:                                                                           \
-        for (int v = 0; v < vectors; v++) {                                                    \
-            spmm_store_pixels(y, v, vectors, t->tail, spmm_activate(activation, tile[v], slope)); \
-        }                                                                                      \
+        slope[r] = vec_set1(t->slope != NULL ? t->slope[row] : t->alpha);
+        y[r] = t->y + row * t->y_stride;
+    }
+    switch (t->activation) {
+#define SPMM_ACTIVATE(activation)                                                         \
+    case activation:                                                                      \
+        for (int v = 0; v < vectors; v++) {                                               \
+            SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {                       \
+                const vec x = spmm_activate(activation, tile[r * vectors + v], slope[r]); \
+                spmm_store_pixels(y[r], v, vectors, t->tail, x);                          \
+            }                                                                             \
+        }                                                                                 \
         break;
-            SPMM_ACTIVATE(SPMM_HARD_SWISH)
-            SPMM_ACTIVATE(SPMM_SILU)
-            SPMM_ACTIVATE(SPMM_SIGMOID)
-            SPMM_ACTIVATE(SPMM_LEAKY_RELU)
-            SPMM_ACTIVATE(SPMM_PRELU)
+        SPMM_ACTIVATE(SPMM_HARD_SWISH)
+        SPMM_ACTIVATE(SPMM_SILU)
+        SPMM_ACTIVATE(SPMM_SIGMOID)
+        SPMM_ACTIVATE(SPMM_LEAKY_RELU)
+        SPMM_ACTIVATE(SPMM_PRELU)
 #undef SPMM_ACTIVATE
-            case SPMM_NONE:
-            case SPMM_CLIP:
-                break; /* stored by the caller */
-        }
+        case SPMM_NONE:
+        case SPMM_CLIP:
+            break; /* stored by the caller */
     }
 }
 

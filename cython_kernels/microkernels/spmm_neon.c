@@ -13,6 +13,7 @@ typedef float32x4_t vec_weights;
 /* Keeps gcc from computing an address anew for each load, instead of loading pairs from one. */
 #define SPMM_PIN(x) __asm__("" : "+r"(x))
 #define SPMM_LOAD_AHEAD 0
+#define SPMM_FUSED 1
 
 static inline vec vec_set1(float x) { return vdupq_n_f32(x); }
 static inline vec vec_load(const float* from) { return vld1q_f32(from); }

@@ -11,6 +11,7 @@ typedef vec vec_weights;
 #define SPMM_LANES SPMM_LANES_portable
 #define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 0
+#define SPMM_FUSED 0
 
 static inline vec vec_set1(float x) { return (vec){x, x, x, x}; }
 

@@ -12,6 +12,7 @@ typedef __m128 vec_weights;
 #define SPMM_LANES SPMM_LANES_sse2
 #define SPMM_PIN(x)
 #define SPMM_LOAD_AHEAD 1
+#define SPMM_FUSED 0
 
 static inline vec vec_set1(float x) { return _mm_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm_loadu_ps(from); }
