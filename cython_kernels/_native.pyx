@@ -94,7 +94,7 @@ cdef class Layer:
 
     def __cinit__(self, dict arrays, *, int64_t in_channels, int64_t block_rows, strides,
                   str activation, float minimum, float maximum, float alpha,
-                  int64_t pixels, isa):
+                  int64_t pixels, isa, int vectors):
         cdef LayerParts parts
         cdef Message error
         cdef const char* isa_name = NULL
@@ -125,7 +125,7 @@ cdef class Layer:
             raise InvalidArgumentError(error.text.decode())
         if not check_strides(&self.strides, &error):
             raise InvalidArgumentError(error.text.decode())
-        self.layer = create_layer(&parts, pixels, isa_name, &error)
+        self.layer = create_layer(&parts, pixels, isa_name, vectors, &error)
         if self.layer == NULL:
             raise InvalidArgumentError(error.text.decode())
         self.rows = (parts.indptr.dims[0] - 1) * block_rows

@@ -52,7 +52,7 @@ cdef inline OrtStatus* create_kernel(
         snprintf(kernel.node, sizeof(kernel.node), b"(a name of %zu characters)", size)
     if read_parts(api, info, &parts, &kernel.strides, &error):
         kernel.layer = create_layer(
-            &parts, expected_pixels(api, info, &kernel.strides), NULL, &error)
+            &parts, expected_pixels(api, info, &kernel.strides), NULL, 0, &error)
     if kernel.layer == NULL:
         status = node_error(api, kernel.node, &error)
         free(kernel)

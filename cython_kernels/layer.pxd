@@ -290,9 +290,12 @@ cdef inline const char* requested_isa(const char* name, Message* error) noexcept
 
 
 cdef inline spmm_layer* create_layer(
-        const LayerParts* parts, int64_t pixels, const char* isa,
+        const LayerParts* parts, int64_t pixels, const char* isa, int vectors,
         Message* error) noexcept nogil:
-    """Check and pack for output planes of this size (0: unknown); return NULL with the error set where that fails."""
+    """Check and pack; return NULL with the error set where that fails.
+
+    `pixels`, `isa` and `vectors` are those of spmm_layer_create.
+    """
     cdef spmm_matrix matrix
     cdef spmm_epilogue epilogue
     cdef float* values
@@ -326,13 +329,17 @@ cdef inline spmm_layer* create_layer(
         epilogue.minimum = parts.minimum
         epilogue.maximum = parts.maximum
         epilogue.alpha = parts.alpha
-        layer = spmm_layer_create(&matrix, &epilogue, pixels, isa)
+        layer = spmm_layer_create(&matrix, &epilogue, pixels, isa, vectors)
     free(values)
     free(indices)
     free(indptr)
     free(bias)
     free(slope)
-    if layer == NULL:
+    if layer == NULL and vectors != 0:
+        snprintf(error.text, sizeof(error.text),
+                 b"vectors: must be the tile of a microkernel for %s and this block height, "
+                 b"but is %d", isa, vectors)
+    elif layer == NULL:
         snprintf(error.text, sizeof(error.text),
                  b"not enough memory to pack %lld x %lld weights",
                  <long long>matrix.rows, <long long>matrix.columns)

@@ -58,9 +58,11 @@ int spmm_is_known_isa(const char* isa);
 /* Packs the weights for one instruction set (NULL: the best one that this CPU has). Copies
  * everything it needs. `pixels` is the expected size of one image's output plane, by which the
  * packing is chosen, or 0 when unknown; any other size runs as correctly, if not as fast.
- * Returns NULL when memory is short or `isa` is no supported name. */
+ * `vectors` forces the pixel tile, so that tests and benchmarks reach every microkernel; 0 leaves
+ * the choice to the cost model. Returns NULL when memory is short, `isa` is no supported name, or
+ * there is no such tile. */
 struct spmm_layer* spmm_layer_create(const struct spmm_matrix*, const struct spmm_epilogue*,
-                                     int64_t pixels, const char* isa);
+                                     int64_t pixels, const char* isa, int vectors);
 void spmm_layer_destroy(struct spmm_layer*); /* NULL is allowed */
 const char* spmm_layer_isa(const struct spmm_layer*);
 size_t spmm_layer_packed_bytes(const struct spmm_layer*);

@@ -43,7 +43,8 @@ cdef extern from "spmm.h" nogil:
     const char* const* spmm_supported_isas() noexcept
     bint spmm_is_known_isa(const char* isa) noexcept
     spmm_layer* spmm_layer_create(
-        const spmm_matrix*, const spmm_epilogue*, int64_t pixels, const char* isa) noexcept
+        const spmm_matrix*, const spmm_epilogue*, int64_t pixels, const char* isa,
+        int vectors) noexcept
     void spmm_layer_destroy(spmm_layer*) noexcept
     const char* spmm_layer_isa(const spmm_layer*) noexcept
     size_t spmm_layer_packed_bytes(const spmm_layer*) noexcept

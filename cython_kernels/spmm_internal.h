@@ -17,13 +17,12 @@ enum {
 /* A range of rows that is packed on its own, so that different tasks can compute different rows
  * of the same pixels. */
 struct spmm_chunk {
-    int64_t first_row, rows;
+    int32_t first_row, rows;
 };
 
 /* The weights of one chunk in one K-block (a range of input channels that fits the panel). */
 struct spmm_part {
-    int64_t first_group, groups;
-    int64_t first_step;
+    int32_t first_group, groups, first_step;
 };
 
 /* Rows are taken SPMM_GROUP_ROWS at a time; a step multiplies one nonzero of each of them. */

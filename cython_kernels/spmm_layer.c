@@ -63,13 +63,13 @@ static double predicted_cycles(const struct spmm_layer* layer, int64_t pixels, i
            total * 2.8 * rows * further_blocks;
 }
 
-/* Chooses the pixel tile and the K-blocks: the cheapest ones, or, where that costs little, ones
- * that leave four tiles for threads to share. */
-static void choose_tile(struct spmm_layer* layer, int widest, int64_t pixels) {
+/* Chooses the pixel tile, narrowest to widest, and the K-blocks: the cheapest ones, or, where that
+ * costs little, ones that leave four tiles for threads to share. */
+static void choose_tile(struct spmm_layer* layer, int narrowest, int widest, int64_t pixels) {
     const double bearable = 1.03;
     int64_t panel_bytes = spmm_panel_budget();
     double least = INFINITY;
-    for (int vectors = 1; vectors <= widest; vectors++) {
+    for (int vectors = narrowest; vectors <= widest; vectors++) {
         int64_t blocks = blocks_for(layer, vectors, panel_bytes);
         double cycles = predicted_cycles(layer, pixels, vectors, blocks);
         double limit = least;
@@ -111,22 +111,25 @@ static int64_t packed_block_rows(int64_t block_rows) {
 
 struct spmm_layer* spmm_layer_create(const struct spmm_matrix* matrix,
                                      const struct spmm_epilogue* epilogue, int64_t pixels,
-                                     const char* isa_name) {
+                                     const char* isa_name, int vectors) {
     const struct spmm_isa* isa = spmm_find_isa(isa_name);
     if (isa == NULL) return NULL;
+    const int64_t block_rows = packed_block_rows(matrix->block_rows);
+    int widest;
+    const spmm_kernel* kernels = spmm_find_kernels(isa, block_rows, &widest);
+    if (vectors < 0 || vectors > widest) return NULL;
     struct spmm_layer* layer = calloc(1, sizeof *layer);
     if (layer == NULL) return NULL;
     layer->rows = matrix->rows;
     layer->columns = matrix->columns;
-    layer->block_rows = packed_block_rows(matrix->block_rows);
+    layer->block_rows = block_rows;
     layer->nonzeros =
         (int64_t)matrix->indptr[matrix->rows / matrix->block_rows] * matrix->block_rows;
     layer->isa = isa;
+    layer->kernels = kernels;
     const int64_t usual_pixels = 196;
-    int widest;
-    layer->kernels = spmm_find_kernels(isa, layer->block_rows, &widest);
     if (pixels <= 0) pixels = usual_pixels;
-    choose_tile(layer, widest, pixels);
+    choose_tile(layer, vectors > 0 ? vectors : 1, vectors > 0 ? vectors : widest, pixels);
     choose_chunks(layer, pixels);
     if (!copy_epilogue(layer, epilogue) || !spmm_pack(layer, matrix)) {
         spmm_layer_destroy(layer);

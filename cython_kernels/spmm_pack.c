@@ -87,7 +87,8 @@ static void walk_parts(struct spmm_layer* layer, const struct spmm_matrix* matri
         const struct spmm_chunk* chunk = &layer->chunks[c];
         for (int64_t b = 0; b < layer->block_count; b++) {
             int64_t groups = sort_rows(layer, matrix, chunk, b, rows);
-            layer->parts[c * layer->block_count + b] = (struct spmm_part){group, groups, step};
+            layer->parts[c * layer->block_count + b] =
+                (struct spmm_part){(int32_t)group, (int32_t)groups, (int32_t)step};
             for (int64_t g = 0; g < groups; g++, group++) {
                 const struct block_row* of_group = rows + g * per_group;
                 if (layer->values != NULL) {
@@ -108,7 +109,7 @@ static void split_rows(struct spmm_layer* layer) {
         int64_t begin = c * units / layer->chunk_count * unit;
         int64_t end = (c + 1) * units / layer->chunk_count * unit;
         if (end > layer->rows) end = layer->rows;
-        layer->chunks[c] = (struct spmm_chunk){begin, end - begin};
+        layer->chunks[c] = (struct spmm_chunk){(int32_t)begin, (int32_t)(end - begin)};
     }
 }
 
@@ -125,6 +126,10 @@ int spmm_pack(struct spmm_layer* layer, const struct spmm_matrix* matrix) {
     struct block_row* rows = spmm_allocate(longest + 2 * SPMM_GROUP_ROWS, sizeof *rows);
     if (rows == NULL) return 0;
     walk_parts(layer, matrix, rows);
+    if (layer->group_count > INT32_MAX || layer->step_count > INT32_MAX) {
+        spmm_free(rows);
+        return 0;
+    }
     /* The kernels load channels ahead of use. */
     int64_t channel_count = layer->step_count * per_group;
     layer->channels =

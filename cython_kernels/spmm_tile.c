@@ -104,9 +104,9 @@ void spmm_select_part(const struct spmm_layer* layer, int64_t chunk, int64_t blo
                       struct spmm_tile* tile) {
     const struct spmm_part* part = &layer->parts[chunk * layer->block_count + block];
     int64_t per_group = SPMM_GROUP_ROWS / layer->block_rows;
-    int64_t first_row = layer->chunks[chunk].first_row;
-    tile->values = layer->values + part->first_step * SPMM_GROUP_ROWS;
-    tile->channels = layer->channels + part->first_step * per_group;
+    int64_t first_row = layer->chunks[chunk].first_row, first_step = part->first_step;
+    tile->values = layer->values + first_step * SPMM_GROUP_ROWS;
+    tile->channels = layer->channels + first_step * per_group;
     tile->group_steps = layer->group_steps + part->first_group;
     tile->group_rows = layer->group_rows + part->first_group * per_group;
     tile->groups = part->groups;

@@ -25,6 +25,7 @@ class Layer:
         alpha: float,
         pixels: int,
         isa: str | None,
+        vectors: int,
     ) -> None: ...
     def run(
         self,

@@ -67,14 +67,24 @@ class Layer:
     pixels : int
         Expected size of an output plane, by which the packing is chosen; 0 when unknown. Other
         sizes run as correctly, if not as fast.
+    vectors : int
+        Pixel tile, as in `microkernels`; 0 lets the cost model choose. For tests and benchmarks.
 
     Raises
     ------
     InvalidArgumentError
-        If the op breaks a rule of the operator, or the CPU lacks the instruction set.
+        If the op breaks a rule of the operator, the CPU lacks the instruction set, or no
+        microkernel has such a tile.
     """
 
-    def __init__(self, op: SparseConv1x1, *, isa: str | None = None, pixels: int = 0) -> None:
+    def __init__(
+        self,
+        op: SparseConv1x1,
+        *,
+        isa: str | None = None,
+        pixels: int = 0,
+        vectors: int = 0,
+    ) -> None:
         self._op = op
         self._native = _native.Layer(
             op.constants(),
@@ -87,6 +97,7 @@ class Layer:
             alpha=op.activation.alpha,
             pixels=pixels,
             isa=isa,
+            vectors=vectors,
         )
 
     @property

@@ -45,6 +45,7 @@ static float* random_aligned(int64_t count, float scale, float** memory) {
 
 struct problem {
     const char* isa;
+    int vectors; /* forced pixel tile, or 0 */
     struct spmm_matrix matrix;
     struct spmm_epilogue epilogue;
     struct spmm_run run;
@@ -58,9 +59,10 @@ struct problem {
 static void describe(const struct problem* p) {
     const struct spmm_run* r = &p->run;
     fprintf(stderr,
-            "isa %s, %lld x %lld, block rows %lld, density %.2f, activation %d, bias %d, residual "
+            "isa %s, vectors %d, %lld x %lld, block rows %lld, density %.2f, activation %d, bias "
+            "%d, residual "
             "%d, in place %d, batch %lld, input %lld %lld %lld, stride %lld %lld %lld, hint %lld\n",
-            p->isa, (long long)p->matrix.rows, (long long)p->matrix.columns,
+            p->isa, p->vectors, (long long)p->matrix.rows, (long long)p->matrix.columns,
             (long long)p->matrix.block_rows, p->density, (int)p->epilogue.activation,
             p->epilogue.bias != NULL, p->residual != NULL, p->in_place, (long long)r->batch,
             (long long)r->input_size[0], (long long)r->input_size[1], (long long)r->input_size[2],
@@ -164,7 +166,8 @@ enum { GUARD = 64 };
 
 /* Runs all tasks, last one first, into an array with guards on both sides. */
 static void check(struct problem* p) {
-    struct spmm_layer* layer = spmm_layer_create(&p->matrix, &p->epilogue, p->pixels_hint, p->isa);
+    struct spmm_layer* layer =
+        spmm_layer_create(&p->matrix, &p->epilogue, p->pixels_hint, p->isa, p->vectors);
     if (layer == NULL) fail(p, "a layer must be created", 0);
     if (strcmp(spmm_layer_isa(layer), p->isa) != 0) fail(p, "the forced isa must run", 0);
     int64_t count = p->run.batch * p->matrix.rows * p->plane;
@@ -226,18 +229,20 @@ static void fill_arrays(struct problem* p, int with_bias, int with_residual) {
     p->epilogue.slope = random_floats(m->rows, 1.0f);
 }
 
-static void check_random(const char* isa, int64_t block_rows, enum spmm_activation activation) {
+static void check_random(const struct spmm_kernel_info* row, int64_t block_rows,
+                         enum spmm_activation activation) {
     static const double densities[] = {0.0, 0.03, 0.1, 0.2, 0.3, 1.0};
-    struct problem p = {.isa = isa, .density = densities[random_below(6)]};
-    int large = random_below(8) == 0;
+    struct problem p = {.isa = row->isa, .density = densities[random_below(6)]};
+    p.vectors = random_below(4) ? row->vectors : 0;
+    int large = random_below(8) == 0, one_pixel = random_below(6) == 0;
     int64_t rows = (1 + random_below(large ? 300 : 40)) * block_rows;
     make_matrix(&p, rows, 1 + random_below(large ? 1400 : 70), block_rows);
     p.run.batch = 1 + (random_below(3) == 0 ? random_below(20) : 0);
     for (int axis = 0; axis < 3; axis++) {
         p.run.input_size[axis] = 1 + random_below(axis == 0 ? 2 : large ? 5 : 16);
         p.run.stride[axis] = random_below(4) == 0 ? 1 + random_below(3) : 1;
-        if (random_below(6) == 0) p.run.input_size[axis] = 1;
-        if (random_below(6) == 0) p.run.input_size[axis] = 16;
+        if (one_pixel || random_below(6) == 0) p.run.input_size[axis] = 1;
+        if (!one_pixel && random_below(6) == 0) p.run.input_size[axis] = 16;
     }
     set_sizes(&p);
     static const int64_t hints[] = {0, 1, 49, 3136};
@@ -248,21 +253,18 @@ static void check_random(const char* isa, int64_t block_rows, enum spmm_activati
     release(&p);
 }
 
-/* Infinite and NaN inputs stay in the rows that use them; padding adds nothing. */
-static void check_special_inputs(const char* isa, int64_t block_rows,
-                                 enum spmm_activation activation) {
-    struct problem p = {.isa = isa, .density = 0.15};
+/* One tile, so that no other microkernel runs. Infinite and NaN inputs stay in the rows that use
+ * them; padding adds nothing. */
+static void check_special_inputs(const struct spmm_kernel_info* row, int64_t block_rows,
+                                 enum spmm_activation activation, int64_t pixels) {
+    struct problem p = {.isa = row->isa, .vectors = row->vectors, .density = 0.15};
     make_matrix(&p, 12 * block_rows, 33, block_rows);
-    p.run.batch = 1 + random_below(2);
-    for (int axis = 0; axis < 3; axis++) {
-        p.run.input_size[axis] = axis == 2 ? 1 + random_below(50) : 1;
-        p.run.stride[axis] = 1;
-    }
+    p.run = (struct spmm_run){.batch = 1, .input_size = {1, 1, pixels}, .stride = {1, 1, 1}};
     set_sizes(&p);
     p.epilogue.activation = activation;
     fill_arrays(&p, 1, 0);
     static const float specials[] = {INFINITY, -INFINITY, NAN, 1e38f};
-    for (int64_t i = 0; i < p.run.batch * 33 * p.plane; i++) {
+    for (int64_t i = 0; i < 33 * pixels; i++) {
         if (random_below(12) == 0) p.x[i] = specials[random_below(4)];
     }
     check(&p);
@@ -295,7 +297,7 @@ static void check_exponentials(const char* isa, enum spmm_activation activation)
     struct problem p = {.isa = isa, .density = 1.0, .plane = COUNT, .input_plane = COUNT};
     p.matrix = (struct spmm_matrix){1, 1, 1, &one, &index, indptr};
     p.epilogue.activation = activation;
-    struct spmm_layer* layer = spmm_layer_create(&p.matrix, &p.epilogue, COUNT, isa);
+    struct spmm_layer* layer = spmm_layer_create(&p.matrix, &p.epilogue, COUNT, isa, 0);
     float* x = allocate(COUNT, sizeof *x);
     float* y = allocate(COUNT, sizeof *y);
     for (int i = 0; i < COUNT; i++) x[i] = (float)(i - COUNT / 2) * 0.05f + 1e-4f * random_float();
@@ -316,26 +318,41 @@ static void check_exponentials(const char* isa, enum spmm_activation activation)
     spmm_layer_destroy(layer);
 }
 
-int main(int argc, char** argv) {
-    int rounds = argc > 1 ? atoi(argv[1]) : 6;
-    static const int64_t heights[] = {1, 2, 3, 4, 6, 8};
+/* Returns the number of random problems. */
+static int check_row(const struct spmm_kernel_info* row, int rounds) {
     int checks = 0;
-    for (const char* const* isa = spmm_supported_isas(); *isa != NULL; isa++) {
+    for (int64_t height = row->block_rows; height <= 3 * row->block_rows;
+         height += 2 * row->block_rows) { /* three are no height of their own */
         for (int a = SPMM_NONE; a <= SPMM_PRELU; a++) {
-            for (size_t h = 0; h < sizeof heights / sizeof heights[0]; h++) {
-                for (int i = 0; i < rounds; i++, checks++) check_random(*isa, heights[h], a);
-                check_special_inputs(*isa, heights[h], a);
-            }
+            for (int i = 0; i < rounds; i++, checks++) check_random(row, height, a);
+            int64_t lanes = row->lanes, missing = random_below((uint32_t)lanes);
+            check_special_inputs(row, height, a, row->vectors * lanes - missing);
+            check_special_inputs(row, height, a, 1);
+        }
+    }
+    return checks;
+}
+
+int main(int argc, char** argv) {
+    int rounds = argc > 1 ? atoi(argv[1]) : 2, checks = 0, rows;
+    const struct spmm_kernel_info* table = spmm_kernel_table(&rows);
+    for (const char* const* isa = spmm_supported_isas(); *isa != NULL; isa++) {
+        for (int i = 0; i < rows; i++) {
+            if (strcmp(table[i].isa, *isa) == 0) checks += check_row(&table[i], rounds);
         }
         check_empty(*isa);
         check_exponentials(*isa, SPMM_SIGMOID);
         check_exponentials(*isa, SPMM_SILU);
         printf("test_spmm: %s is right\n", *isa);
     }
-    int one = 1;
+    float one = 1.0f;
+    int32_t index = 0, indptr[2] = {0, 1};
+    const struct spmm_matrix matrix = {1, 1, 1, &one, &index, indptr};
+    const struct spmm_epilogue epilogue = {.activation = SPMM_NONE};
     if (spmm_is_known_isa("no-such-isa") || !spmm_is_known_isa("portable") ||
-        spmm_layer_create(&(struct spmm_matrix){1, 1, 1, NULL, NULL, &one}, NULL, 0, "mmx")) {
-        fprintf(stderr, "test_spmm: unknown names must be refused\n");
+        spmm_layer_create(&matrix, &epilogue, 0, "mmx", 0) ||
+        spmm_layer_create(&matrix, &epilogue, 0, "portable", 99)) {
+        fprintf(stderr, "test_spmm: unknown instruction sets and tiles must be refused\n");
         return 1;
     }
     printf("test_spmm: %d random problems\n", checks);
