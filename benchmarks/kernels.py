@@ -1,15 +1,19 @@
-"""The kernels alone, without ONNX Runtime: all 1x1 layers of some networks on one core, warm.
+"""The kernels alone, without ONNX Runtime: all 1x1 layers of some networks, warm.
 
 Layers run one after the other, each into the array that the one before read, so that the caches
-hold what a network would leave in them at best. Shown is each layer's fastest run, which includes
-about a microsecond of the call from Python.
+hold what a network would leave in them at best. The time of a network is the sum of each layer's
+fastest run; shown is the median of several processes, because addresses differ between them.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import multiprocessing
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import models
@@ -24,19 +28,30 @@ from ort_sparse.op import OP_TYPE, Activation, SparseConv1x1
 NETWORKS = ["mbv1_100_90_12b4_684", "mbv2_140_85_11-16b2_720", "enb0_80_none_751"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Work:
-    """A layer, its output plane, and its fastest run in seconds."""
+    """A layer and its output plane."""
 
     op: SparseConv1x1
     pixels: int
-    best: float = float("inf")
 
     @property
     def operations(self) -> float:
         """Floating-point operations on stored values."""
-        weights = self.op.weights
-        return 2.0 * weights.values.size * self.pixels
+        return 2.0 * self.op.weights.values.size * self.pixels
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one process measured: each layer's fastest run in seconds, and the peak in GFLOP/s."""
+
+    seconds: list[float]
+    peak: float
+
+    @property
+    def total(self) -> float:
+        """Seconds of all layers."""
+        return sum(self.seconds)
 
 
 def main() -> None:
@@ -44,17 +59,24 @@ def main() -> None:
     models.add_arguments(parser, NETWORKS)
     isas = [isa for isa in ("avx512", "avx2", "neon") if isa in supported_isas()]
     parser.add_argument("--isas", nargs="+", default=isas, choices=supported_isas())
-    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--threads", nargs="+", type=int, default=[1], help="of OpenMP")
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=200, help="in each process (%(default)s)")
     parser.add_argument("--clamp", action="store_true", help="a clamp in place of SiLU")
     parser.add_argument("--layers", action="store_true", help="show each layer")
     arguments = parser.parse_args()
-    print("| network | isa | layers | ms | GFLOP/s | FMA peak | of peak | packed / block-CSR |")
-    print("|---|---|--:|--:|--:|--:|--:|--:|")
-    for model in arguments.models:
-        path = models.find(model, arguments.folder)
-        works = read_layers(convert_and_report(path, layers="all", verify=False).model)
-        for isa in arguments.isas:
-            report(path.stem, isa, works, arguments)
+    print("| network | isa | threads | layers | ms | GFLOP/s | FMA peak | of peak ", end="")
+    print("| packed / block-CSR |")
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for model in arguments.models:
+            path = models.find(model, arguments.folder)
+            models.report(f"{path.stem}: converting")
+            converted = Path(folder, f"{path.stem}.onnx")
+            onnx.save(convert_and_report(path, layers="all", verify=False).model, converted)
+            for isa in arguments.isas:
+                for threads in arguments.threads:
+                    report(converted, isa, threads, arguments)
 
 
 def read_layers(model: onnx.ModelProto) -> list[Work]:
@@ -84,43 +106,8 @@ def _value(attribute: onnx.AttributeProto) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def report(network: str, isa: str, works: list[Work], arguments: argparse.Namespace) -> None:
-    """Print one row, and one for each layer where wanted."""
-    models.report(f"{network}: {isa}")
-    layers = [
-        Layer(_clamped(w.op) if arguments.clamp else w.op, isa=isa, pixels=w.pixels) for w in works
-    ]
-    buffers = [aligned(max(max(w.op.weights.shape) * w.pixels for w in works)) for _ in range(2)]
-    peak = 0.0
-    for work in works:
-        work.best = float("inf")
-    for turn in range(arguments.runs):
-        if turn % 50 == 0:  # the clock drifts, so the peak is the best of several moments
-            peak = max(peak, fma_peak(isa))
-        for i, (work, layer) in enumerate(zip(works, layers, strict=True)):
-            rows, columns = work.op.weights.shape
-            x = buffers[i % 2][: columns * work.pixels].reshape(1, columns, work.pixels)
-            y = buffers[1 - i % 2][: rows * work.pixels].reshape(1, rows, work.pixels)
-            start = time.perf_counter()
-            layer(x, out=y, parallel=False)
-            work.best = min(work.best, time.perf_counter() - start)
-    seconds = sum(work.best for work in works)
-    gflops = sum(work.operations for work in works) / seconds / 1e9
-    packed = sum(layer.packed_bytes for layer in layers)
-    stored = sum(w.op.weights.nbytes for w in works)
-    print(
-        f"| {network} | {isa} | {len(works)} | {seconds * 1e3:.3f} | {gflops:.0f} | {peak:.0f} "
-        f"| {gflops / peak:.1%} | {packed / stored:.2f} |"
-    )
-    if arguments.layers:
-        for work, layer in zip(works, layers, strict=True):
-            weights = work.op.weights
-            gflops = work.operations / work.best / 1e9
-            print(
-                f"| {weights.shape[0]} x {weights.shape[1]} at {work.pixels} | {isa} "
-                f"| block {weights.block_rows} | {work.best * 1e3:.4f} | {gflops:.0f} "
-                f"| {peak:.0f} | {gflops / peak:.1%} | {layer.packed_bytes / weights.nbytes:.2f} |"
-            )
+def layers_of(works: list[Work], isa: str, clamp: bool) -> list[Layer]:
+    return [Layer(_clamped(w.op) if clamp else w.op, isa=isa, pixels=w.pixels) for w in works]
 
 
 def _clamped(op: SparseConv1x1) -> SparseConv1x1:
@@ -129,11 +116,71 @@ def _clamped(op: SparseConv1x1) -> SparseConv1x1:
     return SparseConv1x1(op.weights, op.bias, activation=Activation("clip", 0, 6))
 
 
+def measure(path: Path, isa: str, runs: int, clamp: bool, parallel: bool) -> Timing:
+    """Time all layers in this process."""
+    works = read_layers(onnx.load(path))
+    layers = layers_of(works, isa, clamp)
+    buffers = [aligned(max(max(w.op.weights.shape) * w.pixels for w in works)) for _ in range(2)]
+    arrays = []
+    for i, work in enumerate(works):
+        rows, columns = work.op.weights.shape
+        x = buffers[i % 2][: columns * work.pixels].reshape(1, columns, work.pixels)
+        y = buffers[1 - i % 2][: rows * work.pixels].reshape(1, rows, work.pixels)
+        arrays.append((x, y))
+    best = [float("inf")] * len(works)
+    peak = 0.0
+    for turn in range(runs):
+        if turn % 50 == 0:  # the clock drifts, so the peak is the best of several moments
+            peak = max(peak, fma_peak(isa))
+        for i, (layer, (x, y)) in enumerate(zip(layers, arrays, strict=True)):
+            best[i] = min(best[i], layer.time(x, out=y, parallel=parallel))
+    return Timing(best, peak)
+
+
 def aligned(count: int) -> NDArray[np.float32]:
     """Return floats at a multiple of 64 bytes, as ONNX Runtime's tensors are."""
     memory = np.random.default_rng(0).random(count + 16, np.float32)
     skip = -(memory.ctypes.data // 4) % 16
     return memory[skip : skip + count]
+
+
+def in_processes(path: Path, isa: str, threads: int, arguments: argparse.Namespace) -> Timing:
+    """Return the median of several fresh processes, one after the other."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # which OpenMP reads when a process starts
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        work = (path, isa, arguments.runs, arguments.clamp, threads > 1)
+        timings = [pool.submit(measure, *work).result() for _ in range(arguments.processes)]
+    return sorted(timings, key=lambda timing: timing.total / timing.peak)[len(timings) // 2]
+
+
+def report(path: Path, isa: str, threads: int, arguments: argparse.Namespace) -> None:
+    """Print one row, and one for each layer where wanted."""
+    models.report(f"{path.stem}: {isa}, threads: {threads}")
+    works = read_layers(onnx.load(path))
+    layers = layers_of(works, isa, arguments.clamp)
+    timing = in_processes(path, isa, threads, arguments)
+    peak = threads * timing.peak
+
+    def cells(operations: float, seconds: float, packed: int, stored: int) -> str:
+        gflops = operations / seconds / 1e9
+        return (
+            f"| {seconds * 1e3:.3f} | {gflops:.0f} | {peak:.0f} | {gflops / peak:.1%} "
+            f"| {packed / stored:.2f} |"
+        )
+
+    operations = sum(work.operations for work in works)
+    packed = sum(layer.packed_bytes for layer in layers)
+    stored = sum(work.op.weights.nbytes for work in works)
+    name = path.stem + (", clamp" if arguments.clamp else "")
+    print(f"| {name} | {isa} | {threads} | {len(works)}", end=" ")
+    print(cells(operations, timing.total, packed, stored), flush=True)
+    if arguments.layers:
+        for work, layer, seconds in zip(works, layers, timing.seconds, strict=True):
+            weights = work.op.weights
+            print(f"| {weights.shape[0]} x {weights.shape[1]} at {work.pixels}", end=" ")
+            print(f"| {isa} | {threads} | block {weights.block_rows}", end=" ")
+            print(cells(work.operations, seconds, layer.packed_bytes, weights.nbytes), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -98,12 +97,8 @@ def time_alone(op: SparseConv1x1, layer: LayerTime, isa: str, runs: int) -> floa
     x = np.ones((1, layer.shape[1], layer.pixels), np.float32)
     y = np.ones((1, layer.shape[0], layer.pixels), np.float32)
     packed = Layer(op, isa=isa, pixels=layer.pixels)
-    run = partial(packed, x, y.copy() if layer.residual else None, out=y, parallel=False)
-    times = []
-    for _ in range(runs + 5):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
+    run = partial(packed.time, x, y.copy() if layer.residual else None, out=y, parallel=False)
+    times = [run() for _ in range(runs + 5)]
     return float(np.median(times[5:])) * 1e6
 
 

@@ -7,6 +7,7 @@ This one source is linked twice: as the extension module ``ort_sparse._native``,
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from layer cimport *
 from registration cimport OrtApiBase, OrtSessionOptions, OrtStatus, Registration, register_domain
@@ -143,7 +144,10 @@ cdef class Layer:
         return spmm_layer_packed_bytes(self.layer)
 
     def run(self, x, residual, y, bint parallel):
-        """Compute into ``y``, a contiguous float32 array of the right shape."""
+        """Compute into ``y``, a contiguous float32 array of the right shape.
+
+        Return the seconds that the computation took.
+        """
         cdef _Array x_array = _Array("X", x)
         cdef _Array y_array = _Array("Y", y, writable=True)
         cdef _Array residual_array
@@ -151,6 +155,7 @@ cdef class Layer:
         cdef TaskData job
         cdef int64_t y_dims[MAX_RANK]
         cdef int64_t tasks, task
+        cdef timespec start, end
         cdef Message error
         if not plan_run(&x_array.tensor, self.rows, self.columns, &self.strides, &run, y_dims,
                         &error):
@@ -164,15 +169,18 @@ cdef class Layer:
         if not check_residual(&y_array.tensor, y_dims, x_array.tensor.rank, &error):
             raise InvalidArgumentError("Y: must be float32 of the output's shape, but is not")
         if is_empty(&run):
-            return
+            return 0.0
         run.x = <const float*>x_array.tensor.data
         run.y = <float*>y_array.tensor.data
         job.layer = self.layer
         job.run = &run
         with nogil:
+            clock_gettime(CLOCK_MONOTONIC, &start)
             tasks = spmm_task_count(self.layer, &run)
             if parallel:
                 parallel_openmp(run_task, &job, tasks)
             else:
                 for task in range(tasks):
                     run_task(&job, task)
+            clock_gettime(CLOCK_MONOTONIC, &end)
+        return <double>(end.tv_sec - start.tv_sec) + 1e-9 * <double>(end.tv_nsec - start.tv_nsec)

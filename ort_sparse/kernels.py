@@ -140,9 +140,6 @@ class Layer:
         InvalidArgumentError
             If an array has another shape or dtype, or is not C-contiguous.
         """
-        for name, array in (("X", x), ("residual", residual), ("out", out)):
-            if array is not None and not array.flags.c_contiguous:
-                raise InvalidArgumentError(f"{name}: must be C-contiguous, but is not")
         if out is None:
             strides = self._op.strides
             if x.ndim < 2 or (strides and len(strides) != x.ndim - 2):
@@ -152,5 +149,22 @@ class Layer:
                 )
             shape = output_shape(x.shape, self._op.weights.shape[0], strides)
             out = np.empty(shape, np.float32)
-        self._native.run(x, residual, out, parallel)
+        self.time(x, residual, out=out, parallel=parallel)
         return out
+
+    def time(
+        self,
+        x: NDArray[Any],
+        residual: NDArray[Any] | None = None,
+        *,
+        out: NDArray[Any],
+        parallel: bool = True,
+    ) -> float:
+        """Apply the layer, and return the seconds that it computed.
+
+        The call from Python is not counted. Parameters and errors are those of `__call__`.
+        """
+        for name, array in (("X", x), ("residual", residual), ("out", out)):
+            if array is not None and not array.flags.c_contiguous:
+                raise InvalidArgumentError(f"{name}: must be C-contiguous, but is not")
+        return self._native.run(x, residual, out, parallel)

@@ -186,6 +186,15 @@ def test_infinity_stays_with_its_channel(isa, block_rows, pixels):
     assert np.isfinite(y[0, ~uses]).all()
 
 
+def test_time_computes():
+    rng = np.random.default_rng(8)
+    op = random_op(rng)
+    x = rng.standard_normal((1, 24, 7), np.float32)
+    y = np.zeros((1, 16, 7), np.float32)
+    assert Layer(op).time(x, out=y) > 0
+    np.testing.assert_array_equal(y, Layer(op)(x))
+
+
 def test_zero_batch_and_empty_plane():
     op = random_op(np.random.default_rng(0))
     assert Layer(op)(np.zeros((0, 24, 7), np.float32)).shape == (0, 16, 7)
