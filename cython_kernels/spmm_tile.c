@@ -65,11 +65,7 @@ static void fill_panel(const struct spmm_layer* layer, const struct spmm_run* ru
             layer->isa->copy(panel, stride, x, x_stride, channels, from->count,
                              pixels->run_count == 1);
         } else {
-            for (int64_t k = 0; k < channels; k++) {
-                for (int64_t p = 0; p < from->count; p++) {
-                    panel[k * stride + p] = x[k * x_stride + p * from->step];
-                }
-            }
+            layer->isa->copy_every(panel, stride, x, x_stride, channels, from->count, from->step);
         }
         panel += from->count;
     }

@@ -42,6 +42,23 @@ static void SPMM_PASTE(spmm_copy_, SPMM_ISA)(float* to, int64_t to_stride, const
     }
 }
 
+SPMM_INLINE void spmm_copy_steps(float* to, int64_t to_stride, const float* from,
+                                 int64_t from_stride, int64_t rows, int64_t count, int64_t step) {
+    for (int64_t r = 0; r < rows; r++, to += to_stride, from += from_stride) {
+        for (int64_t i = 0; i < count; i++) to[i] = from[i * step];
+    }
+}
+
+static void SPMM_PASTE(spmm_copy_every_, SPMM_ISA)(float* restrict to, int64_t to_stride,
+                                                   const float* restrict from, int64_t from_stride,
+                                                   int64_t rows, int64_t count, int64_t step) {
+    if (step == 2) { /* a constant, so that compilers use shuffles */
+        spmm_copy_steps(to, to_stride, from, from_stride, rows, count, 2);
+    } else {
+        spmm_copy_steps(to, to_stride, from, from_stride, rows, count, step);
+    }
+}
+
 /* factor * sigmoid(x): SiLU for factor = x, the sigmoid for factor = 1.
  *
  * exp(-x) = 2^n exp(-y) with x = y - n ln 2, |y| <= ln(2) / 2. If vec_fma rounds only once, y is
@@ -309,6 +326,7 @@ const struct spmm_isa SPMM_PASTE(spmm_isa_, SPMM_ISA) = {
     .name = SPMM_STRING(SPMM_ISA),
     .lanes = SPMM_LANES,
     .copy = SPMM_PASTE(spmm_copy_, SPMM_ISA),
+    .copy_every = SPMM_PASTE(spmm_copy_every_, SPMM_ISA),
     .one_pixel = SPMM_PASTE(spmm_one_pixel_, SPMM_ISA),
     .finish_rows = SPMM_PASTE(spmm_finish_rows_, SPMM_ISA),
 };

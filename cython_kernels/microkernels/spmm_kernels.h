@@ -92,10 +92,15 @@ typedef void (*spmm_kernel)(const struct spmm_tile*);
 typedef void (*spmm_copy)(float* to, int64_t to_stride, const float* from, int64_t from_stride,
                           int64_t rows, int64_t count, int pad);
 
+/* Copies `rows` rows of `count` floats that lie `step` floats apart in `from`. */
+typedef void (*spmm_copy_every)(float* to, int64_t to_stride, const float* from,
+                                int64_t from_stride, int64_t rows, int64_t count, int64_t step);
+
 struct spmm_isa {
     const char* name;
     int lanes;
     spmm_copy copy;
+    spmm_copy_every copy_every;
     /* Sums of all groups of one part for a plane of one pixel: no bias, residual or activation. */
     void (*one_pixel)(const struct spmm_tile*, int64_t block_rows);
     /* Y of one pixel from these sums. */
