@@ -1,0 +1,129 @@
+"""What a network is, and what becomes of it when it is converted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ort_sparse import zoo
+from ort_sparse.conversion import convert_and_report
+from ort_sparse.files import write_atomically
+from ort_sparse.network_bench import ModelPair
+from ort_sparse.verification import inputs_of
+
+_CHANNEL_AXIS = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
+"""Operators with weights, and the axis of their outputs that is no position."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A network in figures.
+
+    Parameters
+    ----------
+    image_height, image_width : int
+        Of the input.
+    parameters, zeros : int
+        Constants of the dense model, batch norms folded, and how many of them are zero.
+    macs, nonzero_macs : int
+        Multiply-accumulates of one image; those with a nonzero weight.
+    tflite_bytes, onnx_bytes : int
+        Sparse files: the TFLite file, and the converted one with every sparse layer.
+    dense_tflite_bytes : int or None
+        A file of the same network without zeros; None where there is none.
+    dense_onnx_bytes : int
+        The TFLite file as tf2onnx converts it once its weights are dense.
+    layers : int
+        1x1 and fully connected layers.
+    sparse_layers, chosen_layers : int
+        SparseConv1x1 nodes with ``--layers all`` and ``--layers auto``.
+    error : float
+        Largest difference of both to LiteRT's builtin kernels, relative to an output's largest
+        value.
+    """
+
+    image_height: int
+    image_width: int
+    parameters: int
+    zeros: int
+    macs: int
+    nonzero_macs: int
+    tflite_bytes: int
+    dense_tflite_bytes: int | None
+    onnx_bytes: int
+    dense_onnx_bytes: int
+    layers: int
+    sparse_layers: int
+    chosen_layers: int
+    error: float
+
+
+def gather(tflite: Path, folder: Path) -> Facts:
+    """Convert a TFLite file, and keep what `load_pair` reads in a folder."""
+    every = convert_and_report(tflite, layers="all")
+    chosen = convert_and_report(tflite, layers="auto")
+    assert every.comparison is not None  # TFLite files are always compared
+    assert chosen.comparison is not None
+    for form, model in (("dense", chosen.dense), ("sparse", chosen.model)):
+        write_atomically(_path(tflite.stem, form, folder), model.SerializeToString())
+    constants = [array for array in _constants(every.dense).values() if array.dtype == np.float32]
+    work = list(_macs(every.dense))
+    _, height, width, _ = inputs_of(every.dense)[0].shape
+    is_built = tflite.stem in zoo.names()
+    return Facts(
+        image_height=height,
+        image_width=width,
+        parameters=sum(array.size for array in constants),
+        zeros=sum(int(np.count_nonzero(array == 0)) for array in constants),
+        macs=sum(macs for macs, _ in work),
+        nonzero_macs=sum(nonzero for _, nonzero in work),
+        tflite_bytes=tflite.stat().st_size,
+        dense_tflite_bytes=len(zoo.build(tflite.stem, sparsity=0.0)) if is_built else None,
+        onnx_bytes=every.model.ByteSize(),
+        dense_onnx_bytes=every.dense.ByteSize(),
+        layers=len(every.layers),
+        sparse_layers=every.replaced,
+        chosen_layers=chosen.replaced,
+        error=max(every.comparison.error, chosen.comparison.error),
+    )
+
+
+def load_pair(network: str, folder: Path) -> ModelPair:
+    """Return the forms of a network that are measured: dense, and with ``--layers auto``."""
+    return ModelPair(*(onnx.load(_path(network, form, folder)) for form in ("dense", "sparse")))
+
+
+def _path(network: str, form: str, folder: Path) -> Path:
+    return folder / f"{network}.{form}.onnx"
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _macs(model: onnx.ModelProto) -> Iterator[tuple[int, int]]:
+    """Yield the multiply-accumulates of each layer, all and those with a nonzero weight.
+
+    Every weight is used once at each position: of the output, but of the input where the
+    convolution is transposed.
+    """
+    constants = _constants(model)
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.value_info, *graph.output)
+    }
+    for node in graph.node:
+        if node.op_type not in _CHANNEL_AXIS or node.input[1] not in constants:
+            continue
+        shape = shapes[(node.input if node.op_type == "ConvTranspose" else node.output)[0]]
+        positions = math.prod(shape) // shape[_CHANNEL_AXIS[node.op_type]]
+        weights = constants[node.input[1]]
+        yield weights.size * positions, int(np.count_nonzero(weights)) * positions
