@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,17 +72,17 @@ def gather(tflite: Path, folder: Path) -> Facts:
     assert chosen.comparison is not None
     for form, model in (("dense", chosen.dense), ("sparse", chosen.model)):
         write_atomically(_path(tflite.stem, form, folder), model.SerializeToString())
-    constants = [array for array in _constants(every.dense).values() if array.dtype == np.float32]
-    work = list(_macs(every.dense))
+    parameters, zeros = count_parameters(every.dense)
+    macs, nonzero_macs = count_macs(every.dense)
     _, height, width, _ = inputs_of(every.dense)[0].shape
     is_built = tflite.stem in zoo.names()
     return Facts(
         image_height=height,
         image_width=width,
-        parameters=sum(array.size for array in constants),
-        zeros=sum(int(np.count_nonzero(array == 0)) for array in constants),
-        macs=sum(macs for macs, _ in work),
-        nonzero_macs=sum(nonzero for _, nonzero in work),
+        parameters=parameters,
+        zeros=zeros,
+        macs=macs,
+        nonzero_macs=nonzero_macs,
         tflite_bytes=tflite.stat().st_size,
         dense_tflite_bytes=len(zoo.build(tflite.stem, sparsity=0.0)) if is_built else None,
         onnx_bytes=every.model.ByteSize(),
@@ -100,18 +99,17 @@ def load_pair(network: str, folder: Path) -> ModelPair:
     return ModelPair(*(onnx.load(_path(network, form, folder)) for form in ("dense", "sparse")))
 
 
-def _path(network: str, form: str, folder: Path) -> Path:
-    return folder / f"{network}.{form}.onnx"
+def count_parameters(model: onnx.ModelProto) -> tuple[int, int]:
+    """Return how many float32 constants a model has, and how many of them are zero."""
+    constants = [array for array in _constants(model).values() if array.dtype == np.float32]
+    parameters = sum(array.size for array in constants)
+    return parameters, parameters - sum(int(np.count_nonzero(array)) for array in constants)
 
 
-def _constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
-    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+def count_macs(model: onnx.ModelProto) -> tuple[int, int]:
+    """Return the multiply-accumulates of one run: all, and those with a nonzero weight.
 
-
-def _macs(model: onnx.ModelProto) -> Iterator[tuple[int, int]]:
-    """Yield the multiply-accumulates of each layer, all and those with a nonzero weight.
-
-    Every weight is used once at each position: of the output, but of the input where the
+    Every weight is used once at each position: of the output, but of the input where a
     convolution is transposed.
     """
     constants = _constants(model)
@@ -120,10 +118,21 @@ def _macs(model: onnx.ModelProto) -> Iterator[tuple[int, int]]:
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.value_info, *graph.output)
     }
+    macs = nonzero = 0
     for node in graph.node:
         if node.op_type not in _CHANNEL_AXIS or node.input[1] not in constants:
             continue
         shape = shapes[(node.input if node.op_type == "ConvTranspose" else node.output)[0]]
         positions = math.prod(shape) // shape[_CHANNEL_AXIS[node.op_type]]
         weights = constants[node.input[1]]
-        yield weights.size * positions, int(np.count_nonzero(weights)) * positions
+        macs += weights.size * positions
+        nonzero += int(np.count_nonzero(weights)) * positions
+    return macs, nonzero
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _path(network: str, form: str, folder: Path) -> Path:
+    return folder / f"{network}.{form}.onnx"

@@ -30,8 +30,8 @@ _ELEVEN = """\
 ## Fast Sparse ConvNets as published
 
 By Elsen, Dukhan, Gale and Simonyan ([arXiv:1911.09723](https://arxiv.org/abs/1911.09723)): top-1
-accuracy on ImageNet, and latency on one core of a Snapdragon 835, as they report them. The files are
-theirs; `ort-sparse zoo fetch NAME` downloads one."""
+accuracy on ImageNet, and latency on one core of a Snapdragon 835, as they report them.
+`ort-sparse zoo fetch NAME` downloads the real file."""
 
 _WORK = """\
 ## Work and size
@@ -50,7 +50,7 @@ Runtime and of the converted model, which take turns in one run, and the ratio o
 
 _REAL = "Files from the field, with their own weights:"
 
-_PUBLISHED_HEADINGS = ("network", "pruned layers", "pattern", "top-1", "latency", "file")
+_PUBLISHED_HEADINGS = ("network", "pruned layers", "pattern", "top-1 %", "ms", "file")
 _WORK_HEADINGS = (
     *("network", "image", "parameters", "zeros", "MACs", "nonzero"),
     *("TFLite dense", "TFLite sparse", "ONNX dense", "ours", "ours / TFLite sparse"),
@@ -75,18 +75,18 @@ def page(results: Results) -> str:
     def outcome(network: str) -> Sequence[str]:
         return _outcome_cells(network, results.facts[network], results.timings.get(network, {}))
 
+    def tables(headings: Sequence[str], cells: _Cells) -> list[str]:
+        parts = [_table(headings, cells, built)]
+        return [*parts, _REAL, _table(headings, cells, real)] if real else parts
+
     parts = [
         _HEAD,
         _ELEVEN,
         _table(_PUBLISHED_HEADINGS, _published_cells, published),
         _WORK,
-        _table(_WORK_HEADINGS, work, built),
-        _REAL,
-        _table(_WORK_HEADINGS, work, real),
+        *tables(_WORK_HEADINGS, work),
         _OUTCOME,
-        _table(_OUTCOME_HEADINGS, outcome, built),
-        _REAL,
-        _table(_OUTCOME_HEADINGS, outcome, real),
+        *tables(_OUTCOME_HEADINGS, outcome),
         _summary(results, {"the eleven": published, "all networks of the zoo": built}),
     ]
     return "\n\n".join(parts)
@@ -105,8 +105,8 @@ def _published_cells(network: str) -> Sequence[str]:
         network,
         f"{entry.sparsity:.0%} zeros",
         entry.pattern,
-        f"{entry.published.top1:.1f} %",
-        f"{entry.published.latency_ms:g} ms",
+        f"{entry.published.top1:.1f}",
+        f"{entry.published.latency_ms:g}",
         f"[{entry.published.file}]({zoo.BASE_URL}/{entry.published.file})",
     )
 
@@ -153,6 +153,8 @@ def _summary(results: Results, groups: Mapping[str, Sequence[str]]) -> str:
     ]
     for name, networks in groups.items():
         timed = [results.timings[network] for network in networks if network in results.timings]
+        if not timed:
+            continue
         means = [
             f"{geometric_mean(timings[str(threads)].speed_up for timings in timed):.2f}x "
             f"with {threads} thread{'s' if threads > 1 else ''}"
