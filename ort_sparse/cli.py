@@ -289,11 +289,22 @@ def zoo_list(as_json: Json = False) -> None:
 
     entries = [zoo.entry(name) for name in zoo.names()]
     if as_json:
-        _print_json([{"name": e.name, "family": e.family, "sparsity": e.sparsity} for e in entries])
+        _print_json(
+            [
+                {
+                    "name": entry.name,
+                    "family": entry.family,
+                    "sparsity": entry.sparsity,
+                    "published": entry.published and asdict(entry.published),
+                }
+                for entry in entries
+            ]
+        )
         return
-    table = Table("name", "family", "sparsity", "blocks")
+    table = Table("name", "family", "sparsity", "blocks", "published top-1")
     for entry in entries:
-        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.pattern)
+        top1 = f"{entry.published.top1:.1f} %" if entry.published else ""
+        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.pattern, top1)
     console.print(table)
 
 

@@ -1,7 +1,8 @@
 """docs/MODELS.md, in three steps: convert networks, time them, write the page.
 
 What is found is kept in a file, network by network: a step that was interrupted goes on where it
-stopped. Delete the file to start anew.
+stopped. Delete the file to start anew. Models are named to the first step; the others take all that
+were converted.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ def gather(tflite: Path, folder: Path) -> Facts:
     chosen = convert_and_report(tflite, layers="auto")
     assert every.comparison is not None  # TFLite files are always compared
     assert chosen.comparison is not None
+    folder.mkdir(parents=True, exist_ok=True)
     for form, model in (("dense", chosen.dense), ("sparse", chosen.model)):
         write_atomically(_path(tflite.stem, form, folder), model.SerializeToString())
     parameters, zeros = count_parameters(every.dense)
