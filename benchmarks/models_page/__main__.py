@@ -20,8 +20,8 @@ from ort_sparse.network_bench import benchmark
 from ort_sparse.tuning import cpu_name
 
 from .facts import gather, load_pair
-from .page import THREADS, page
-from .results import Machine, Results, Timing, read
+from .page import page
+from .results import THREADS, Machine, Results, Timing, read
 
 
 def main() -> None:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import geometric_mean
 
 from ort_sparse import zoo
 
-from .facts import Facts
-from .results import Results, Timing
-
-THREADS = (1, 2)
+from .results import THREADS, Results, Timing
 
 _HEAD = """\
 # Networks
 
 Every network of the zoo, converted and measured. Made by
 
-    python -m benchmarks.models_page convert    # builds, converts, verifies
+    python -m benchmarks.models_page convert    # builds, converts, verifies; or: convert FILE ...
     python -m benchmarks.models_page measure    # times; let nothing else run
     python -m benchmarks.models_page write > docs/MODELS.md
 
 **The weights are random** (seed 0), pruned by magnitude to the stated sparsity and pattern, and
 exported by the TensorFlow converter (`ort-sparse zoo build NAME -o FILE`). So accuracy is that of
-the published files, not of these; sizes, work, errors and latencies depend on the pattern of zeros
-only. Batch 1."""
+the published files, not of these; sizes, work and latencies depend on the pattern of zeros only.
+Batch 1. Rows below those of the zoo are files from the field, with weights of their own."""
 
 _ELEVEN = """\
 ## Fast Sparse ConvNets as published
@@ -48,8 +45,6 @@ _OUTCOME = """\
 largest value of an output. Latency is that of `--layers auto`: median milliseconds of dense ONNX
 Runtime and of the converted model, which take turns in one run, and the ratio of both."""
 
-_REAL = "Files from the field, with their own weights:"
-
 _PUBLISHED_HEADINGS = ("network", "pruned layers", "pattern", "top-1 %", "ms", "file")
 _WORK_HEADINGS = (
     *("network", "image", "parameters", "zeros", "MACs", "nonzero"),
@@ -60,42 +55,30 @@ _OUTCOME_HEADINGS = (
     *("dense, 1 thread", "ours", "speed-up", "dense, 2 threads", "ours", "speed-up"),
 )
 
-_Cells = Callable[[str], Sequence[str]]
-
 
 def page(results: Results) -> str:
     """Return the page."""
     built = [network for network in zoo.names() if network in results.facts]
-    real = [network for network in results.facts if network not in built]
+    converted = [*built, *(network for network in results.facts if network not in built)]
     published = [network for network in built if zoo.entry(network).published]
-
-    def work(network: str) -> Sequence[str]:
-        return _work_cells(network, results.facts[network])
-
-    def outcome(network: str) -> Sequence[str]:
-        return _outcome_cells(network, results.facts[network], results.timings.get(network, {}))
-
-    def tables(headings: Sequence[str], cells: _Cells) -> list[str]:
-        parts = [_table(headings, cells, built)]
-        return [*parts, _REAL, _table(headings, cells, real)] if real else parts
-
     parts = [
         _HEAD,
         _ELEVEN,
-        _table(_PUBLISHED_HEADINGS, _published_cells, published),
+        _table(_PUBLISHED_HEADINGS, map(_published_cells, published)),
         _WORK,
-        *tables(_WORK_HEADINGS, work),
+        _table(_WORK_HEADINGS, [_work_cells(network, results) for network in [*built, *real]]),
         _OUTCOME,
-        *tables(_OUTCOME_HEADINGS, outcome),
+        _table(
+            _OUTCOME_HEADINGS, [_outcome_cells(network, results) for network in [*built, *real]]
+        ),
         _summary(results, {"the eleven": published, "all networks of the zoo": built}),
     ]
     return "\n\n".join(parts)
 
 
-def _table(headings: Sequence[str], cells: _Cells, networks: Iterable[str]) -> str:
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     rule = ["---", *["--:"] * (len(headings) - 1)]
-    rows = [headings, rule, *map(cells, networks)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
 
 
 def _published_cells(network: str) -> Sequence[str]:
@@ -111,7 +94,8 @@ def _published_cells(network: str) -> Sequence[str]:
     )
 
 
-def _work_cells(network: str, facts: Facts) -> Sequence[str]:
+def _work_cells(network: str, results: Results) -> Sequence[str]:
+    facts = results.facts[network]
     return (
         network,
         f"{facts.image_height} x {facts.image_width}",
@@ -127,11 +111,13 @@ def _work_cells(network: str, facts: Facts) -> Sequence[str]:
     )
 
 
-def _outcome_cells(network: str, facts: Facts, timings: Mapping[str, Timing]) -> Sequence[str]:
-    counts = (facts.layers, facts.sparse_layers, facts.chosen_layers)
+def _outcome_cells(network: str, results: Results) -> Sequence[str]:
+    facts, timings = results.facts[network], results.timings.get(network, {})
     return (
         network,
-        *map(str, counts),
+        str(facts.layers),
+        str(facts.sparse_layers),
+        str(facts.chosen_layers),
         f"{facts.error:.1e}",
         *(cell for threads in THREADS for cell in _timing_cells(timings.get(str(threads)))),
     )

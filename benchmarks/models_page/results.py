@@ -10,6 +10,9 @@ from ort_sparse.files import write_atomically
 
 from .facts import Facts
 
+THREADS = (1, 2)
+"""Numbers of threads that are timed."""
+
 
 @dataclass(frozen=True)
 class Timing:
