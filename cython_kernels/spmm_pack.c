@@ -34,6 +34,20 @@ static int64_t complete_group(struct block_row* rows, int64_t begin, int64_t end
     return end;
 }
 
+/* Returns the first of blocks [begin, end), which are in one block row, at or after a column. */
+static int64_t find_column(const struct spmm_matrix* matrix, int64_t begin, int64_t end,
+                           int64_t column) {
+    while (begin < end) {
+        int64_t middle = begin + (end - begin) / 2;
+        if (matrix->indices[middle] < column) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return begin;
+}
+
 /* Lists the chunk's block rows in K-block `block`, longest first, in whole groups; rows without
  * a nonzero have groups of their own. Returns the number of groups. */
 static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matrix* matrix,
@@ -44,9 +58,9 @@ static int64_t sort_rows(const struct spmm_layer* layer, const struct spmm_matri
     int64_t low = block * layer->block_columns, high = low + layer->block_columns;
     for (int64_t i = 0; i < count; i++) {
         int64_t source = (first + i) / split;
-        int64_t begin = matrix->indptr[source], end = matrix->indptr[source + 1];
-        while (begin < end && matrix->indices[begin] < low) begin++;
-        while (end > begin && matrix->indices[end - 1] >= high) end--;
+        int64_t last = matrix->indptr[source + 1];
+        int64_t begin = find_column(matrix, matrix->indptr[source], last, low);
+        int64_t end = find_column(matrix, begin, last, high);
         rows[i] = (struct block_row){(int32_t)(end - begin), (int32_t)i, begin};
         filled += end > begin;
     }

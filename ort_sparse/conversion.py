@@ -212,19 +212,22 @@ def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
 
 def _refuse_computed_weights(name: str, graph: ir.Model) -> None:
     """Say why a model has nothing to convert, if that is because its weights are computed."""
+    constant: set[ir.Value] = set()
     for node in graph.graph:
         if node.domain or node.op_type not in ("Conv", "Gemm"):
             continue
         weights = node.inputs[1]
-        if weights is not None and _depends_on_input(weights):
+        if weights is not None and _depends_on_input(weights, constant):
             raise UnsupportedModelError(
                 f"{name}: {node.op_type} {node.name!r}: weights must be constant, "
                 f"but {weights.name!r} is a graph input or computed from one"
             )
 
 
-def _depends_on_input(value: ir.Value) -> bool:
-    pending, seen = [value], {value}
+def _depends_on_input(value: ir.Value, seen: set[ir.Value]) -> bool:
+    """Tell whether a value is computed from an input; those in ``seen`` are not, and it grows."""
+    pending = [value]
+    seen.add(value)
     while pending:
         current = pending.pop()
         if current.is_graph_input() and current.const_value is None:

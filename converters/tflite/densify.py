@@ -14,6 +14,7 @@ from ._dependencies import tflite_schema
 from .fully_connected import flatten_inputs
 from .model import (
     builtin_code,
+    data_of,
     operator_name,
     pack_model,
     shape_of,
@@ -52,6 +53,7 @@ def densify(model: Any, file_size: int) -> None:
         sparse[number].add(index)
     for subgraph, indices in zip(model.subgraphs, sparse, strict=True):
         _drop_densify(model, subgraph, indices)
+    _check_constants(model, file_size)
 
 
 def prepare_for_tf2onnx(model: Any) -> bytes:
@@ -83,13 +85,35 @@ def sparse_tensors(model: Any, file_size: int) -> list[SparseTensorInfo]:
 
 def _decode_all(model: Any, file_size: int) -> Iterator[tuple[int, int, NDArray[Any]]]:
     """Yield subgraph, tensor and dense form of each sparse tensor, within the limit for all."""
-    budget = max(_DENSE_BYTES_MINIMUM, _DENSE_BYTES_PER_FILE_BYTE * file_size)
+    budget = _dense_bytes(file_size)
     for number, subgraph in enumerate(model.subgraphs):
         for index, tensor in enumerate(subgraph.tensors):
             if tensor.sparsity is not None:
                 dense = decode_sparse_tensor(model, tensor, budget)
                 budget -= dense.nbytes
                 yield number, index, dense
+
+
+def _dense_bytes(file_size: int) -> int:
+    """Return how many bytes the dense constants of a file may take."""
+    return max(_DENSE_BYTES_MINIMUM, _DENSE_BYTES_PER_FILE_BYTE * file_size)
+
+
+def _check_constants(model: Any, file_size: int) -> None:
+    """Raise UnsupportedModelError if constants that share a buffer are too many.
+
+    ONNX has a copy for each.
+    """
+    total = 0
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            data = data_of(model, tensor)
+            total += 0 if data is None else data.nbytes
+    if total > _dense_bytes(file_size):
+        raise UnsupportedModelError(
+            f"the constants of all tensors take {total} bytes, more than "
+            f"the {_dense_bytes(file_size)} bytes that the size of the file allows"
+        )
 
 
 def _make_constant(model: Any, tensor: Any, dense: NDArray[Any]) -> None:

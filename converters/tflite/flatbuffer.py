@@ -22,8 +22,8 @@ MAX_REUSE = 4
 """How many times the size of the file all objects may have together. Without sharing they have
 at most the file's size; the limit keeps shared objects from costing more than the file is worth."""
 
-MAX_TABLES = 500_000
-"""Number of tables that a file may reach."""
+MAX_TABLES = 250_000
+"""Number of tables that a file may reach: about 10 seconds of reading."""
 
 _UINT16 = struct.Struct("<H")
 _INT32 = struct.Struct("<i")

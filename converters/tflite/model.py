@@ -5,6 +5,7 @@ A model is a ``ModelT`` of ai_edge_litert's generated schema; its vectors are Nu
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from ._dependencies import require, tflite_schema
 from .flatbuffer import MAX_REUSE, verify_flatbuffer
 
 __all__ = [
+    "MAX_RANK",
     "builtin_code",
     "check_constant_size",
     "data_of",
@@ -28,6 +30,9 @@ __all__ = [
     "tensor_name",
     "tensor_type",
 ]
+
+MAX_RANK = 32
+"""Dimensions that a tensor may have; LiteRT's kernels take 8 at most."""
 
 _BUFFER_ALIGNMENT = 16  # schema.fbs: Buffer.data is `force_align: 16`
 _BITS = {
@@ -174,6 +179,7 @@ def _text(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", "replace")
 
 
+@functools.cache
 def _name_of(enumeration: type, value: int) -> str:
     for name, number in vars(enumeration).items():
         if number == value and not name.startswith("_"):
@@ -254,6 +260,11 @@ def _check_tensor(model: Any, tensor: Any) -> None:
         raise UnsupportedModelError(
             f"tensor {name!r}: its data lies in another file, which is not supported"
         )
+    rank = 0 if tensor.shape is None else len(tensor.shape)
+    if rank > MAX_RANK:
+        raise InvalidModelError(
+            f"tensor {name!r}: its rank must be at most {MAX_RANK}, but is {rank}"
+        )
     shape, signature = shape_of(tensor), tensor.shapeSignature
     if any(size < 0 for size in shape):
         raise InvalidModelError(
@@ -263,8 +274,8 @@ def _check_tensor(model: Any, tensor: Any) -> None:
         return
     if len(signature) != len(shape) or any(size < -1 for size in signature):
         raise InvalidModelError(
-            f"tensor {name!r}: its shape signature {tuple(signature.tolist())} does not fit "
-            f"its shape {shape}"
+            f"tensor {name!r}: its shape signature {tuple(signature[:MAX_RANK].tolist())} "
+            f"does not fit its shape {shape}"
         )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ort_sparse.errors import InvalidModelError, UnsupportedModelError
 
 from ._dependencies import tflite_schema
-from .model import data_of, shape_of, tensor_name, tensor_type
+from .model import MAX_RANK, data_of, shape_of, tensor_name, tensor_type
 
 __all__ = ["SparseTensorInfo", "decode_sparse", "decode_sparse_tensor", "describe_sparse_tensor"]
 
@@ -179,7 +179,9 @@ def _read_levels(shape: tuple[int, ...], sparsity: Any, checker: _Checker) -> li
     order, metadata = sparsity.traversalOrder, sparsity.dimMetadata
     checker.require(order is not None, "traversal_order must be there", "none")
     checker.require(metadata is not None, "dim_metadata must be there", "none")
-    block_map = [] if sparsity.blockMap is None else sparsity.blockMap.tolist()
+    blocks = 0 if sparsity.blockMap is None else len(sparsity.blockMap)
+    checker.require(blocks <= MAX_RANK, f"block_map must have at most {MAX_RANK} entries", blocks)
+    block_map = sparsity.blockMap.tolist() if blocks else []
     count = rank + len(block_map)
     checker.require(
         len(order) == count and len(metadata) == count,
