@@ -61,6 +61,11 @@ cdef int element_type(Py_buffer* view) except -1:
     return formats.get(view.format, 0)
 
 
+cdef refusal(Message* error):
+    make_ascii(error)
+    return InvalidArgumentError(error.text.decode())
+
+
 cdef class _Array:
     """A C-contiguous array as the native code sees it, kept alive."""
 
@@ -71,7 +76,10 @@ cdef class _Array:
         memset(&self.view, 0, sizeof(Py_buffer))
         memset(&self.tensor, 0, sizeof(Tensor))
         flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS
-        PyObject_GetBuffer(array, &self.view, flags | PyBUF_WRITABLE if writable else flags)
+        try:
+            PyObject_GetBuffer(array, &self.view, flags | PyBUF_WRITABLE if writable else flags)
+        except (BufferError, ValueError) as error:
+            raise InvalidArgumentError(f"{name}: cannot be used: {error}") from error
         if self.view.ndim > MAX_RANK:
             raise InvalidArgumentError(
                 f"{name}: must have rank at most {MAX_RANK}, but has rank {self.view.ndim}")
@@ -120,15 +128,15 @@ cdef class Layer:
         for axis, stride in enumerate(strides):
             self.strides.size[axis] = stride
         if isa is not None:
-            encoded_isa = isa.encode()
+            encoded_isa = isa.encode(errors="replace")
             isa_name = encoded_isa
         if not activation_from_name(activation.encode(), &parts.activation, &error):
-            raise InvalidArgumentError(error.text.decode())
+            raise refusal(&error)
         if not check_strides(&self.strides, &error):
-            raise InvalidArgumentError(error.text.decode())
+            raise refusal(&error)
         self.layer = create_layer(&parts, pixels, isa_name, vectors, &error)
         if self.layer == NULL:
-            raise InvalidArgumentError(error.text.decode())
+            raise refusal(&error)
         self.rows = (parts.indptr.dims[0] - 1) * block_rows
         self.columns = in_channels
 
@@ -159,12 +167,12 @@ cdef class Layer:
         cdef Message error
         if not plan_run(&x_array.tensor, self.rows, self.columns, &self.strides, &run, y_dims,
                         &error):
-            raise InvalidArgumentError(error.text.decode())
+            raise refusal(&error)
         run.residual = NULL
         if residual is not None:
             residual_array = _Array("residual", residual)
             if not check_residual(&residual_array.tensor, y_dims, x_array.tensor.rank, &error):
-                raise InvalidArgumentError(error.text.decode())
+                raise refusal(&error)
             run.residual = <const float*>residual_array.tensor.data
         if not check_residual(&y_array.tensor, y_dims, x_array.tensor.rank, &error):
             raise InvalidArgumentError("Y: must be float32 of the output's shape, but is not")

@@ -33,6 +33,7 @@ cdef inline OrtStatus* node_error(
         const OrtApi* api, const char* node, const Message* error) noexcept nogil:
     cdef Message full
     snprintf(full.text, sizeof(full.text), b"SparseConv1x1 node '%.100s': %.380s", node, error.text)
+    make_ascii(&full)
     return api.CreateStatus(ORT_INVALID_ARGUMENT, full.text)
 
 

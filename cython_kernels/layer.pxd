@@ -51,6 +51,16 @@ cdef struct Strides:
     int64_t size[MAX_SPATIAL]
 
 
+cdef inline void make_ascii(Message* message) noexcept nogil:
+    """Replace what is no printable ASCII: names from outside, or cut in the middle of a character,
+    may be no UTF-8, and ONNX Runtime's bindings then fail on the message."""
+    cdef size_t i = 0
+    while message.text[i] != 0:
+        if not c" " <= message.text[i] <= c"~":
+            message.text[i] = c"?"
+        i += 1
+
+
 cdef inline bint activation_from_name(
         const char* name, spmm_activation* out, Message* error) noexcept nogil:
     if strcmp(name, b"none") == 0:

@@ -55,6 +55,7 @@ cdef inline OrtStatus* read_threading(
         return NULL
     snprintf(error.text, sizeof(error.text), b"session configuration entry "
              b"ort_sparse.threading: must be session or openmp, but is '%s'", value)
+    make_ascii(&error)
     return api.CreateStatus(ORT_INVALID_ARGUMENT, error.text)
 
 

@@ -73,8 +73,8 @@ class Layer:
     Raises
     ------
     InvalidArgumentError
-        If the op breaks a rule of the operator, the CPU lacks the instruction set, or no
-        microkernel has such a tile.
+        If the op breaks a rule of the operator, the CPU lacks the instruction set, ``pixels``
+        does not fit int32, or no microkernel has such a tile.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class Layer:
         pixels: int = 0,
         vectors: int = 0,
     ) -> None:
+        if not 0 <= pixels < 2**31:
+            raise InvalidArgumentError(f"pixels: must lie in 0..2**31-1, but is {pixels}")
         self._op = op
         self._native = _native.Layer(
             op.constants(),

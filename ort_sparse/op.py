@@ -139,9 +139,11 @@ class SparseConv1x1:
                 "slope: must be given with activation prelu and with no other, "
                 f"but activation is {self.activation.name}"
             )
-        if any(stride < 1 for stride in self.strides) or len(self.strides) > MAX_RANK - 2:
+        in_range = all(1 <= stride < 2**31 for stride in self.strides)
+        if not in_range or len(self.strides) > MAX_RANK - 2:
             raise InvalidArgumentError(
-                f"strides: must be at most {MAX_RANK - 2} positive numbers, but are {self.strides}"
+                f"strides: must be at most {MAX_RANK - 2} positive numbers, which fit int32, "
+                f"but are {self.strides}"
             )
 
     def attributes(self) -> dict[str, AttributeValue]:

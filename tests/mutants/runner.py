@@ -143,6 +143,8 @@ def run_mutants(
                 print(name, summary.failures[-1], flush=True)
                 if keep:
                     (keep / f"{name}.{number}").write_bytes(mutant)
+            if summary.mutants % 100 == 0:
+                print(f"{name}: {summary.mutants} mutants, {dict(summary.outcomes)}", flush=True)
     judge.close()
     return summary
 
