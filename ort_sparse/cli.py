@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +33,7 @@ zoo_app = typer.Typer(help="Sparse networks to try things on: with random weight
 app.add_typer(zoo_app, name="zoo", no_args_is_help=True)
 
 # Tables that programs or files receive are as wide as they need to be.
-console = Console(width=None if sys.stdout.isatty() else 160)
+console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
 messages = Console(stderr=True, soft_wrap=True)
 
 
@@ -92,8 +94,8 @@ def convert(
     from .report import comparison_data, comparison_table, format_bytes, layer_data
 
     target = output or _default_output(Path(model))
-    if target.resolve() == Path(model).resolve():
-        raise InvalidArgumentError(f"{target}: the output must be another file than the model")
+    _check_output(target, model)
+    bytes_before = _file_size(model)
     with _progress(as_json) as progress:
         conversion = convert_and_report(
             model,
@@ -113,7 +115,7 @@ def convert(
         _print_json(
             {
                 "output": str(target),
-                "bytes_before": Path(model).stat().st_size,
+                "bytes_before": bytes_before,
                 "bytes_after": len(data),
                 "sparse_layers": conversion.replaced,
                 "layers": layer_data(conversion.layers),
@@ -128,7 +130,7 @@ def convert(
             f"{_why_dense(conversion, min_sparsity)}; nothing became sparse", markup=False
         )
     console.print(
-        f"{target}: {format_bytes(len(data))} (from {format_bytes(Path(model).stat().st_size)}), "
+        f"{target}: {format_bytes(len(data))} (from {format_bytes(bytes_before)}), "
         f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1",
         markup=False,
         highlight=False,
@@ -187,6 +189,7 @@ def densify(
     from .conversion import densify as densify_model
     from .files import write_atomically
 
+    _check_output(output, model)
     write_atomically(output, densify_model(model).SerializeToString())
 
 
@@ -211,6 +214,7 @@ def bench(
 
     if plot is not None:
         check_plot(plot)
+        _check_output(plot, model)
     with _progress(as_json) as progress:
         models = model_pair(model, progress=progress)
         results = [
@@ -319,8 +323,9 @@ def zoo_build(
 ) -> None:
     """Build a network with random weights and export it as a sparse TFLite file."""
     from . import zoo
-    from .files import write_atomically
+    from .files import check_output, write_atomically
 
+    check_output(output)
     with _progress(quiet=False) as progress:
         progress(f"building {name}")
         data = zoo.build(name, seed=seed, resolution=resolution)
@@ -373,6 +378,21 @@ def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
     return f"no layer has at least {min_sparsity:.0%} zeros"
 
 
+def _check_output(output: Path, model: str) -> None:
+    from .files import check_output
+
+    if os.path.realpath(output) == os.path.realpath(model):
+        raise InvalidArgumentError(f"{output}: the output must be another file than the model")
+    check_output(output)
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # whoever reads it says so
+        return 0
+
+
 def _default_output(model: Path) -> Path:
     if model.suffix == ".onnx":
         return model.with_suffix(".sparse.onnx")
@@ -407,10 +427,28 @@ def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2))
 
 
+def _open_standard_descriptors() -> None:
+    """Let no file of ours get the number of a closed stdout or stderr, where others print."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(128 + number)  # unwinds, so that temporary files go
+
+
 def main() -> None:
     """Run the command; end with one line and exit code 1 where something is wrong."""
+    _open_standard_descriptors()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         app()
     except OrtSparseError as error:
         messages.print(f"error: {error}", markup=False, highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        what = error.filename or "the output"
+        messages.print(f"error: {what}: {error.strerror}", markup=False, highlight=False)
         sys.exit(1)
