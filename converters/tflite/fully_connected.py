@@ -14,6 +14,8 @@ from .model import builtin_code, operator_name, shape_of, tensor_name
 
 __all__ = ["flatten_inputs"]
 
+_MAX_DIMENSION = 2**31 - 1  # schema.fbs: Tensor.shape is [int]
+
 
 def flatten_inputs(model: Any, subgraph: Any) -> None:
     """Put a RESHAPE to rank 2 before each FULLY_CONNECTED that flattens its input itself.
@@ -43,7 +45,9 @@ def _flattens(subgraph: Any, operator: Any) -> bool:
             f"{list(map(int, operator.inputs))}"
         )
     options = operator.builtinOptions
-    keeps_rank = options is not None and options.keepNumDims
+    # Options of another operator count as none, as in LiteRT.
+    has_options = isinstance(options, tflite_schema().FullyConnectedOptionsT)
+    keeps_rank = has_options and options.keepNumDims
     return not keeps_rank and len(shape_of(subgraph.tensors[operator.inputs[0]])) != 2
 
 
@@ -58,6 +62,12 @@ def _insert_reshape(model: Any, subgraph: Any, operator: Any) -> Any:
             f"FULLY_CONNECTED must have rank 2, but have shape {weights}"
         )
     depth = weights[1]
+    rows = math.prod(shape_of(source)) // depth
+    if rows > _MAX_DIMENSION:
+        raise UnsupportedModelError(
+            f"tensor {tensor_name(source)!r}: FULLY_CONNECTED flattens it to {rows} rows, "
+            f"but {_MAX_DIMENSION} is the most"
+        )
     signature = source.shapeSignature
     dynamic = signature is not None and -1 in signature
     model.buffers.append(schema.BufferT(data=np.array([-1, depth], "<i4").view(np.uint8)))
@@ -72,7 +82,7 @@ def _insert_reshape(model: Any, subgraph: Any, operator: Any) -> Any:
         schema.TensorT(
             name=f"{name}_flat".encode(),
             type=source.type,
-            shape=np.array([math.prod(shape_of(source)) // depth, depth], np.int32),
+            shape=np.array([rows, depth], np.int32),
             shapeSignature=np.array([-1, depth], np.int32) if dynamic else None,
             quantization=source.quantization,
         ),

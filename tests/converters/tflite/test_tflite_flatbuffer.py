@@ -274,6 +274,28 @@ def test_many_buffers_at_one_offset_are_refused() -> None:
         read_model(data)
 
 
+def fully_connected(shape: tuple[int, ...], options: Any) -> bytes:
+    file = FileBuilder()
+    x = file.tensor("x", shape)
+    weights = file.constant("weights", np.ones((4, 8), np.float32))
+    y = file.tensor("y", (1, 4))
+    file.operator("FULLY_CONNECTED", [x, weights], [y], options)
+    return file.finish([x], [y])
+
+
+def test_options_of_another_operator_count_as_none() -> None:
+    options = schema.EmbeddingLookupSparseOptionsT()
+    model = unpack(convert_up_to_tf2onnx(fully_connected((1, 2, 8), options)))
+    names = [model.operatorCodes[o.opcodeIndex].builtinCode for o in model.subgraphs[0].operators]
+    assert names == [schema.BuiltinOperator.RESHAPE, schema.BuiltinOperator.FULLY_CONNECTED]
+
+
+def test_a_flattened_input_of_too_many_rows_is_refused() -> None:
+    data = fully_connected((2**16, 2**16, 8), schema.FullyConnectedOptionsT())
+    with pytest.raises(UnsupportedModelError, match="'x': FULLY_CONNECTED flattens it to 42949672"):
+        convert_up_to_tf2onnx(data)
+
+
 def test_packed_buffers_are_aligned() -> None:
     data = pack_model(read_model(SMALL))
     model = unpack(data)
