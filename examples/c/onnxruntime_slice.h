@@ -65,7 +65,9 @@ typedef struct OrtApi {
     void* gap_66[3];
     OrtStatus* (*CreateCpuMemoryInfo)(int allocator_type, int memory_type,
                                       OrtMemoryInfo** out); /* 69 */
-    void* gap_70[8];
+    void* gap_70[6];
+    OrtStatus* (*AllocatorFree)(OrtAllocator*, void*); /* 76 */
+    void* gap_77;
     OrtStatus* (*GetAllocatorWithDefaultOptions)(OrtAllocator** out); /* 78 */
     void* gap_79[13];
     void (*ReleaseEnv)(OrtEnv*); /* 92 */

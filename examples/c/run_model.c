@@ -91,6 +91,8 @@ int main(int argc, char** argv) {
     ort->ReleaseValue(output);
     ort->ReleaseValue(input);
     free(data);
+    check(ort->AllocatorFree(allocator, input_name));
+    check(ort->AllocatorFree(allocator, output_name));
     ort->ReleaseSession(session);
     ort->ReleaseSessionOptions(options);
     ort->ReleaseEnv(env);

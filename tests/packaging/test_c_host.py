@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from c_host import build_c_host
 from models import sparse_model
 from oracle import random_op
 
 import ort_sparse
 from ort_sparse.op import Activation
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "c"
-
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    assert compiler, "a C compiler is needed, as for the installation"
-    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
-    folder = tmp_path_factory.mktemp("c")
-    target = folder / "run_model"
-    (folder / "libonnxruntime.so.1").symlink_to(library)  # the name that the loader looks for
-    subprocess.run(
-        [
-            compiler,
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            EXAMPLE / "run_model.c",
-            library,
-            f"-Wl,-rpath,{folder}",
-            "-o",
-            target,
-        ],
-        check=True,
-    )
-    return target
+    return build_c_host(tmp_path_factory.mktemp("c"))
 
 
 def test_runs_a_model(program, tmp_path):
