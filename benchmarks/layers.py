@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import markdown
 import models
 import numpy as np
 
@@ -110,50 +111,60 @@ def to_json(result: Result) -> dict[str, Any]:
 
 
 def print_totals(results: list[Result]) -> None:
-    print("| network | isa | layers | us | dense us | ratio | GFLOP/s | of peak ", end="")
-    print("| alone us | GFLOP/s | of peak |")
-    print("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    headings = ["network", "isa", "layers", "us", "dense us", "ratio", "GFLOP/s", "of peak"]
+    headings += ["alone us", "GFLOP/s", "of peak"]
+    lines = []
     for result in results:
         for name, is_pixel in (("1x1", False), ("one pixel", True)):
             rows = result.select(is_pixel)
             if rows:
-                print(f"| {result.network} | {result.benchmark.isa} | {len(rows)} {name}", end=" ")
-                print(totals(rows, result.benchmark))
+                layers = f"{len(rows)} {name}"
+                isa = result.benchmark.isa
+                lines.append([result.network, isa, layers, *totals(rows, result.benchmark)])
+    print(markdown.table(headings, lines))
 
 
-def totals(rows: list[Row], benchmark: Benchmark) -> str:
+def totals(rows: list[Row], benchmark: Benchmark) -> list[str]:
     sparse = sum(row.layer.microseconds for row in rows)
     dense = sum(row.layer.dense_microseconds or 0 for row in rows)
     alone = sum(row.alone for row in rows)
     operations = 2e-3 * sum(row.layer.nonzeros * row.layer.pixels for row in rows)
     inside, apart = operations / sparse, operations / alone
-    return (
-        f"| {sparse:.0f} | {dense:.0f} | {dense / sparse:.2f} "
-        f"| {inside:.0f} | {inside / benchmark.all_cores_peak:.0%} "
-        f"| {alone:.0f} | {apart:.0f} | {apart / benchmark.fma_peak:.0%} |"
-    )
+    return [
+        f"{sparse:.0f}",
+        f"{dense:.0f}",
+        f"{dense / sparse:.2f}",
+        f"{inside:.0f}",
+        f"{inside / benchmark.all_cores_peak:.0%}",
+        f"{alone:.0f}",
+        f"{apart:.0f}",
+        f"{apart / benchmark.fma_peak:.0%}",
+    ]
 
 
 def print_worst(result: Result, count: int) -> None:
     """Print the layers whose ratio to dense is the lowest."""
     print(f"\n{result.network}, {result.benchmark.isa}: lowest ratios\n")
-    print("| shape | pixels | zeros | block | activation | us | dense us | ratio | alone us |")
-    print("|---|--:|--:|--:|---|--:|--:|--:|--:|")
+    headings = ["shape", "pixels", "zeros", "block", "activation", "us", "dense us", "ratio"]
+    headings += ["alone us"]
     known = [row for row in result.select(is_pixel=False) if row.layer.ratio is not None]
-    for row in sorted(known, key=lambda row: row.layer.ratio or 0)[:count]:
-        layer = row.layer
-        cells: list[Any] = [
-            f"{layer.shape[0]} x {layer.shape[1]}",
-            layer.pixels,
-            f"{layer.zeros:.1%}",
-            layer.block_rows,
-            layer.activation,
-            f"{layer.microseconds:.1f}",
-            f"{layer.dense_microseconds:.1f}",
-            f"{layer.ratio:.2f}",
-            f"{row.alone:.1f}",
-        ]
-        print("| " + " | ".join(map(str, cells)) + " |")
+    worst = sorted(known, key=lambda row: row.layer.ratio or 0)[:count]
+    print(markdown.table(headings, [worst_cells(row) for row in worst]))
+
+
+def worst_cells(row: Row) -> list[object]:
+    layer = row.layer
+    return [
+        f"{layer.shape[0]} x {layer.shape[1]}",
+        layer.pixels,
+        f"{layer.zeros:.1%}",
+        layer.block_rows,
+        layer.activation,
+        f"{layer.microseconds:.1f}",
+        f"{layer.dense_microseconds:.1f}",
+        f"{layer.ratio:.2f}",
+        f"{row.alone:.1f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import argparse
 import json
 from typing import Any
 
+import markdown
 import models
 
 from ort_sparse.network_bench import Benchmark, benchmark, model_pair
 from ort_sparse.op import DOMAIN
 from ort_sparse.report import benchmark_data
+
+HEADINGS = ["network", "sparse layers", "threads", "dense ms", "sparse ms", "speed-up", "error"]
 
 
 def main() -> None:
@@ -25,10 +28,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([to_json(*row) for row in rows], indent=2))
     else:
-        print("| network | sparse layers | threads | dense ms | sparse ms | speed-up | error |")
-        print("|---|--:|--:|--:|--:|--:|--:|")
-        for row in rows:
-            print(to_markdown(*row))
+        print(markdown.table(HEADINGS, [cells(*row) for row in rows]))
 
 
 def measure(model: str, arguments: argparse.Namespace) -> list[tuple[str, int, Benchmark]]:
@@ -48,11 +48,16 @@ def to_json(network: str, sparse_layers: int, result: Benchmark) -> dict[str, An
     return {"network": network, "sparse_layers": sparse_layers, **benchmark_data(result)}
 
 
-def to_markdown(network: str, sparse_layers: int, result: Benchmark) -> str:
-    return (
-        f"| {network} | {sparse_layers} | {result.threads} | {result.dense.p50:.2f} "
-        f"| {result.sparse.p50:.2f} | {result.speed_up:.2f} | {result.error:.1e} |"
-    )
+def cells(network: str, sparse_layers: int, result: Benchmark) -> list[object]:
+    return [
+        network,
+        sparse_layers,
+        result.threads,
+        f"{result.dense.p50:.2f}",
+        f"{result.sparse.p50:.2f}",
+        f"{result.speed_up:.2f}",
+        f"{result.error:.1e}",
+    ]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+from benchmarks.markdown import table
 
 from .engines import BASELINE, ENGINES
 from .results import Results, Row
@@ -14,20 +16,15 @@ def tables(results: Results) -> str:
     """Return latencies, errors, and why any are missing."""
     parts = [
         _caption(results),
-        _table(["network", "threads", *NAMES], _latency_cells(results)),
+        table(["network", "threads", *NAMES], _latency_cells(results)),
         "Error: largest difference to the outputs of dense ONNX Runtime, relative to their largest "
         "value.",
-        _table(["network", *NAMES[1:]], _error_cells(results)),
+        table(["network", *NAMES[1:]], _error_cells(results)),
     ]
     missing = {f"- {row.engine}: {row.reason}" for row in results.rows if row.reason is not None}
     if missing:
         parts.append("\n".join(["Not measured:", "", *sorted(missing)]))
     return "\n\n".join(parts)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---", *["--:"] * (len(headings) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
 
 
 def _caption(results: Results) -> str:
