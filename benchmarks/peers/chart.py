@@ -29,6 +29,7 @@ def draw(results: Results, *, form: str) -> bytes:
         grouped_bars(axis, networks, heights, rotation=20, ha="right")
         axis.axhline(1, color="black", linewidth=1)
         axis.set_ylabel(f"times as fast as dense\n{BASELINE.name}, {threads} thread(s)")
+        axis.margins(x=0.01)
         axis.grid(axis="y", alpha=0.3)
         axis.set_axisbelow(True)
     axes[0, 0].legend(ncols=len(peers), loc="lower center", bbox_to_anchor=(0.5, 1))

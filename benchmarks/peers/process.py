@@ -21,16 +21,15 @@ class EngineError(Exception):
 @contextlib.contextmanager
 def start(command: Sequence[str]) -> Iterator[Worker]:
     """Start a worker; the process is ended with the ``with`` block."""
-    with (
-        tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
+        )
         try:
             yield Worker(process, log)
         finally:
             process.kill()
+            process.communicate()
 
 
 class Worker:
