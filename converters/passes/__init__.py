@@ -3,6 +3,7 @@
 Each pass is one rewrite in one file; `sparsify` and `densify` run those that belong together.
 """
 
+from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, LayerCost, choose_layers
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
@@ -14,6 +15,7 @@ from .report import LayerReport
 from .store_float16 import StoreFloat16Pass
 
 __all__ = [
+    "CancelTransposesPass",
     "DensifyPass",
     "FuseActivationPass",
     "FuseBiasPass",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
-from .constants import ConstantPool
 from .nodes import (
+    ORIGIN,
     SparseLayer,
     get_input,
     has_activation,
@@ -32,7 +31,6 @@ class FuseResidualPass(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fold the additions of the main graph."""
-        pool = ConstantPool(model.graph)
         layers = {layer.output: layer for layer in sparse_layers(model.graph)}
         order = {output: position for position, output in enumerate(layers)}
         modified = False
@@ -43,7 +41,7 @@ class FuseResidualPass(ir.passes.InPlacePass):
             sides = [(v, other) for v, other in ((a, b), (b, a)) if _can_add(layers.get(v))]
             if sides:
                 value, residual = max(sides, key=lambda side: order[side[0]])
-                _fuse(layers[value], add, residual, pool)
+                _fuse(layers[value], add, residual)
                 modified = True
         if modified:
             model.graph.sort()
@@ -54,36 +52,40 @@ def _can_add(layer: SparseLayer | None) -> bool:
     """Tell whether a residual can be given to ``layer``."""
     if layer is None or has_activation(layer.node) or only_consumer(layer.output) is None:
         return False
-    return get_input(layer.node, "residual") is None and (_is_direct(layer) or _is_matrix(layer))
+    return get_input(layer.node, "residual") is None and (_is_direct(layer) or _is_matmul(layer))
 
 
 def _is_direct(layer: SparseLayer) -> bool:
     return layer.output is layer.node.outputs[0]
 
 
-def _is_matrix(layer: SparseLayer) -> bool:
-    """Tell whether the layer's output is a matrix that a Reshape gave more dimensions."""
-    reshape = layer.output.producer()
-    return reshape is not None and reshape.op_type == "Reshape" and layer.channel_axis is not None
+def _is_matmul(layer: SparseLayer) -> bool:
+    """Tell whether the layer was a MatMul, which has a Transpose before and behind it."""
+    transpose = layer.output.producer()
+    return transpose is not None and ORIGIN in transpose.metadata_props
 
 
-def _fuse(layer: SparseLayer, add: ir.Node, residual: ir.Value, pool: ConstantPool) -> None:
+def _fuse(layer: SparseLayer, add: ir.Node, residual: ir.Value) -> None:
     if not _is_direct(layer):
-        residual = _as_matrix(layer, add, residual, pool)
+        residual = _channels_first(layer, add, residual)
     set_input(layer.node, "residual", residual)
     layer.absorb([add])
 
 
-def _as_matrix(
-    layer: SparseLayer, add: ir.Node, residual: ir.Value, pool: ConstantPool
-) -> ir.Value:
-    """Reshape ``residual`` to the (N, channels) of the layer's node."""
-    name = f"{layer.node.name}.residual"
-    shape = pool.add(f"{name}_shape", np.array([-1, layer.channels], np.int64))
-    reshape = ir.node("Reshape", [residual, shape], name=name)
-    reshape.outputs[0].shape = ir.Shape((None, layer.channels))
-    reshape.outputs[0].type = residual.type
+def _channels_first(layer: SparseLayer, add: ir.Node, residual: ir.Value) -> ir.Value:
+    """Transpose ``residual``, which has its channels last, to the order of the layer's node."""
+    value = layer.node.outputs[0]
+    assert residual.shape is not None
+    rank = len(residual.shape)
+    transpose = ir.node(
+        "Transpose",
+        [residual],
+        {"perm": [0, rank - 1, *range(1, rank - 1)]},
+        name=f"{layer.node.name}.residual",
+        metadata_props={ORIGIN: "MatMul"},
+    )
+    transpose.outputs[0].shape, transpose.outputs[0].type = value.shape, residual.type
     graph = add.graph
     assert graph is not None
-    graph.insert_before(add, reshape)
-    return reshape.outputs[0]
+    graph.insert_before(add, transpose)
+    return transpose.outputs[0]

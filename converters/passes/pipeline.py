@@ -13,6 +13,7 @@ from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS
 from ort_sparse.errors import InvalidArgumentError
 from ort_sparse.op import register_schema
 
+from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, choose_layers, predict_costs
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
@@ -101,6 +102,7 @@ def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[La
             FuseResidualPass(),
             FuseBiasPass(),  # a constant may also be added behind the residual
             FuseActivationPass(),
+            CancelTransposesPass(),
             RemoveUnusedNodesPass(),
             infer_shapes,
         ):

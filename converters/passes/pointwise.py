@@ -26,15 +26,14 @@ class PointwiseLayer:
     ----------
     node : onnx_ir.Node
     x : onnx_ir.Value
-        Its input, with channels along axis 1, or along the last axis if ``flatten``.
+        Its input, with channels along axis 1, or along the last axis if ``channels_last``.
     source : onnx_ir.Value
         The operand of the node that the weights come from.
     weights : ndarray, shape (output channels, input channels / groups), float32
     bias : ndarray, shape (output channels,), float32, optional
     groups : int
     strides : tuple of int
-    flatten : bool
-        Whether ``x`` must be reshaped to (positions, channels) first, because its rank is not 2.
+    channels_last : bool
     """
 
     node: ir.Node
@@ -44,7 +43,7 @@ class PointwiseLayer:
     bias: NDArray[Any] | None = None
     groups: int = 1
     strides: tuple[int, ...] = ()
-    flatten: bool = False
+    channels_last: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,7 +62,7 @@ class PointwiseLayer:
         shape = self.node.outputs[0].shape
         if shape is None:
             return None
-        return known_product(shape[1:-1] if self.flatten else shape[2:])
+        return known_product(shape[1:-1] if self.channels_last else shape[2:])
 
 
 def known_product(sizes: Sequence[int | ir.SymbolicDim]) -> int | None:
@@ -76,8 +75,8 @@ def match_pointwise(node: ir.Node) -> PointwiseLayer | None:
     """Return the layer that ``node`` is, or None.
 
     Accepted are Conv with a kernel of ones and no padding, Gemm without transposed input, and
-    MatMul with a constant matrix on the right, or on the left of an input of rank 3; all with
-    float32 weights and no bias or a constant one for each channel.
+    MatMul with a constant matrix on the right of an input of rank 2 to 5, or on the left of one of
+    rank 3; all with float32 weights and no bias or a constant one for each channel.
     """
     matcher = _MATCHERS.get(node.op_type) if node.domain == "" else None
     layer = matcher(node) if matcher is not None else None
@@ -142,10 +141,12 @@ def _match_matmul(node: ir.Node) -> PointwiseLayer | None:
         return None
     weights = _float32(right)
     if weights is not None:
-        if weights.ndim != 2:
+        rank = 0 if left.shape is None else len(left.shape)
+        if weights.ndim != 2 or not 2 <= rank <= MAX_RANK:
             return None
-        flatten = left.shape is None or len(left.shape) != 2
-        return PointwiseLayer(node=node, x=left, source=right, weights=weights.T, flatten=flatten)
+        return PointwiseLayer(
+            node=node, x=left, source=right, weights=weights.T, channels_last=rank > 2
+        )
     weights = _float32(left)
     if weights is None or weights.ndim != 2 or right.shape is None or len(right.shape) != 3:
         return None

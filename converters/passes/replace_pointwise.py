@@ -23,11 +23,12 @@ __all__ = ["ReplacePointwisePass"]
 class ReplacePointwisePass(ir.passes.InPlacePass):
     """Replaces the pointwise layers that have enough zeros by SparseConv1x1.
 
-    Precondition: the model is valid, and shapes are inferred; a MatMul whose input has no known
-    rank works too, at the price of a Reshape. Postcondition: no pointwise layer with at least
-    ``min_sparsity`` zeros is left in the main graph, but those that ``choices`` keeps dense;
-    weights are kept exactly; values have the names they had. Subgraphs and functions are left
-    alone.
+    A MatMul, which has its channels last, becomes a node between two Transposes.
+
+    Precondition: the model is valid, and shapes are inferred. Postcondition: no pointwise layer
+    with at least ``min_sparsity`` zeros is left in the main graph, but those that ``choices`` keeps
+    dense; weights are kept exactly; values have the names they had. Subgraphs and functions are
+    left alone.
 
     Parameters
     ----------
@@ -196,32 +197,32 @@ def _replace(
     )
     if layer.groups > 1:
         node.metadata_props[GROUPS] = str(layer.groups)
-    nodes = _flattened(node, layer, pool) if layer.flatten else [node]
+    nodes = _transposed(node, layer) if layer.channels_last else [node]
     ir.convenience.replace_nodes_and_values(
         graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
     )
     return node
 
 
-def _flattened(node: ir.Node, layer: PointwiseLayer, pool: ConstantPool) -> list[ir.Node]:
-    """Let ``node`` work on X as a matrix, and give its result the leading dimensions of X."""
-    name, x = node.name, layer.x
-    rows, columns = layer.shape
+def _transposed(node: ir.Node, layer: PointwiseLayer) -> list[ir.Node]:
+    """Let ``node`` work on X with its channels moved to axis 1, and move them back behind it."""
+    assert layer.x.shape is not None
+    rank = len(layer.x.shape)
+    first, last = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
 
-    def constant(key: str, *numbers: int) -> ir.Value:
-        return pool.add(f"{name}.{key}", np.array(numbers, np.int64))
+    def transpose(x: ir.Value, suffix: str, order: list[int]) -> ir.Node:
+        return ir.node(
+            "Transpose",
+            [x],
+            {"perm": order},
+            name=f"{node.name}.{suffix}",
+            metadata_props={ORIGIN: layer.node.op_type},
+        )
 
-    def add(op_type: str, suffix: str, inputs: list[ir.Value], **attributes: int) -> ir.Node:
-        return ir.node(op_type, inputs, attributes, name=f"{name}.{suffix}")
-
-    flat = add("Reshape", "flatten", [x, constant("matrix", -1, columns)])
-    shape = add("Shape", "shape", [x])
-    leading = add(
-        "Slice", "leading", [shape.outputs[0], constant("first", 0), constant("last", -1)]
-    )
-    result = add("Concat", "result", [leading.outputs[0], constant("channels", rows)], axis=0)
-    node.replace_input_with(0, flat.outputs[0])
-    back = add("Reshape", "unflatten", [node.outputs[0], result.outputs[0]])
-    for value, dims in ((flat.outputs[0], (None, columns)), (node.outputs[0], (None, rows))):
-        value.shape, value.type = ir.Shape(dims), ir.TensorType(ir.DataType.FLOAT)
-    return [flat, shape, leading, result, node, back]
+    before = transpose(layer.x, "channels_first", first)
+    node.replace_input_with(0, before.outputs[0])
+    back = transpose(node.outputs[0], "channels_last", last)
+    for value, channels in ((before.outputs[0], layer.shape[1]), (node.outputs[0], layer.shape[0])):
+        value.shape = ir.Shape([layer.x.shape[0], channels, *list(layer.x.shape)[1:-1]])
+        value.type = ir.TensorType(ir.DataType.FLOAT)
+    return [before, node, back]

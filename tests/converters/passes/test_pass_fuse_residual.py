@@ -142,8 +142,8 @@ def test_matmul_of_rank_3():
     node = only(sparse_nodes(model))
     assert node.metadata_props[0].value == "MatMul+Add+Add+Relu"
     assert "Add" not in op_types(model)
-    (reshape,) = [n for n in model.graph.node if n.output[0] == node.input[RESIDUAL]]
-    assert (reshape.op_type, reshape.input[0]) == ("Reshape", x)
+    (transpose,) = [n for n in model.graph.node if n.output[0] == node.input[RESIDUAL]]
+    assert (transpose.op_type, transpose.input[0]) == ("Transpose", x)
 
 
 def test_transposed_output_stays():

@@ -66,7 +66,7 @@ def test_converted_model_is_reported_as_it_is():
     )
 
 
-@pytest.mark.parametrize("opset", [11, 12, 13, 15, 18, 20, 22])
+@pytest.mark.parametrize("opset", range(11, 27))
 def test_opsets(opset):
     b = GraphBuilder(opset)
     x = b.input("N", 8, 5, 5)
@@ -77,7 +77,7 @@ def test_opsets(opset):
     y = b.node("Relu", b.node("Add", b.node("MatMul", y, b.weights(25, 8)), b.vector(8)))
     model, reports = rewrite(b.model(y))
     assert [report.replaced for report in reports] == [True] * 3
-    assert set(op_types(model)) == {"SparseConv1x1", "Reshape", "Shape", "Slice", "Concat"}
+    assert set(op_types(model)) == {"SparseConv1x1", "Reshape", "Transpose"}
 
 
 def test_domain_written_in_full():
