@@ -7,7 +7,7 @@ from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, LayerCost, choose_layers
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
-from .fuse_bias import FuseBiasPass
+from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
 from .pipeline import densify, predict_choices, sparsify, to_model_proto
 from .replace_pointwise import ReplacePointwisePass
@@ -18,7 +18,7 @@ __all__ = [
     "CancelTransposesPass",
     "DensifyPass",
     "FuseActivationPass",
-    "FuseBiasPass",
+    "FuseAffinePass",
     "FuseResidualPass",
     "LayerChoice",
     "LayerCost",

@@ -17,7 +17,7 @@ from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, choose_layers, predict_costs
 from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
-from .fuse_bias import FuseBiasPass
+from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
@@ -98,9 +98,9 @@ def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[La
     infer_shapes(model)
     if replace(model).modified:
         for rewrite in (
-            FuseBiasPass(),
+            FuseAffinePass(),
             FuseResidualPass(),
-            FuseBiasPass(),  # a constant may also be added behind the residual
+            FuseAffinePass(),  # a constant may also be added behind the residual
             FuseActivationPass(),
             CancelTransposesPass(),
             RemoveUnusedNodesPass(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import onnx_ir as ir
 
 from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS, BlockCSR, smallest_index_dtype

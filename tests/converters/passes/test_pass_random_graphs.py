@@ -44,7 +44,9 @@ def models(draw):
     values = [(b.input("N", 4, 3, 3), 4)]
     for _ in range(draw(st.integers(1, 12))):
         x, channels = draw(st.sampled_from(values[-3:]))
-        step = draw(st.sampled_from(["layer", "layer", "add", "bias", "activation", "swap"]))
+        step = draw(
+            st.sampled_from(["layer", "layer", "add", "bias", "scale", "activation", "swap"])
+        )
         if step == "layer":
             rows = draw(st.sampled_from(CHANNELS))
             groups = draw(st.sampled_from([1, 2]))
@@ -58,6 +60,8 @@ def models(draw):
             x = b.node("Add", *(operands if draw(st.booleans()) else operands[::-1]))
         elif step == "bias":
             x = b.node("Add", x, b.constant(b.rng.standard_normal((channels, 1, 1))))
+        elif step == "scale":
+            x = b.node("Mul", x, b.constant(b.rng.standard_normal((channels, 1, 1))))
         elif step == "activation":
             x = activate(b, x, draw(st.sampled_from(ACTIVATIONS)), channels)
         else:

@@ -11,15 +11,13 @@ from pass_helpers import (
     GraphBuilder,
     array_of,
     attributes,
-    densified,
     only,
     op_types,
     rewrite,
-    session,
     sparse_nodes,
 )
 
-from ort_sparse.converters.passes import sparsify, to_model_proto
+from ort_sparse.converters.passes import sparsify
 from ort_sparse.errors import InvalidModelError
 from ort_sparse.op import INPUTS
 

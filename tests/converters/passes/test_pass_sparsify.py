@@ -196,13 +196,6 @@ def test_unused_constants_are_removed():
     assert {t.name.split(".")[0] for t in model.graph.initializer} == {"node1"}
 
 
-def test_batch_normalization_is_left_alone():
-    b = GraphBuilder()
-    ones = b.constant(np.ones(8))
-    y = b.node("BatchNormalization", b.conv(b.input(2, 12, 5, 5), 8, 12), ones, ones, ones, ones)
-    assert op_types(rewrite(b.model(y))[0]) == ["SparseConv1x1", "BatchNormalization"]
-
-
 def test_densify_gives_the_same_weights_back():
     b = GraphBuilder()
     dense = b.sparse(8, 12, 1, 1)
