@@ -15,7 +15,7 @@ from .converters.passes import LayerReport
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .op import register_schema
 from .source import ModelSource, Source, read_source
-from .verification import Comparison
+from .verification import FLOAT16_TOLERANCE, TOLERANCE, Comparison
 from .verification import verify as verify_models
 
 __all__ = ["DEFAULT_MIN_SPARSITY", "Conversion", "convert", "convert_and_report", "densify"]
@@ -134,6 +134,7 @@ def convert_and_report(
         progress("converting TFLite to ONNX")
     dense = _dense_model(found, opset, inputs_as_nchw)
     graph = _to_ir(found.name, dense)
+    widened = passes.widen_float16(graph)
     height = None if block_rows == "auto" else block_rows
     chosen_by = "all" if layers == "all" else "cost model"
     choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = layers
@@ -143,7 +144,7 @@ def convert_and_report(
     reports = passes.sparsify(graph, min_sparsity=min_sparsity, block_rows=height, layers=choices)
     if not reports:
         _refuse_computed_weights(found.name, graph)
-    if is_tflite:
+    if is_tflite or widened:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
     model = _to_proto(found.name, graph) if replaced or is_tflite else dense
@@ -152,7 +153,8 @@ def convert_and_report(
     comparison = None
     if verify and (replaced or is_tflite):
         progress("comparing with the original")
-        comparison = verify_models(found.tflite or dense, model)
+        tolerance = FLOAT16_TOLERANCE if widened else TOLERANCE
+        comparison = verify_models(found.tflite or dense, model, tolerance=tolerance)
     return Conversion(model, dense, reports, comparison)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .converters.tflite import TensorSignature
 
 __all__ = [
+    "FLOAT16_TOLERANCE",
     "TOLERANCE",
     "Comparison",
     "OutputComparison",
@@ -38,6 +39,9 @@ __all__ = [
 TOLERANCE = 2e-5
 """Largest difference that counts as equal, relative to the largest value of an output. float32
 sums in another order differ by a few times 1e-7 a layer."""
+
+FLOAT16_TOLERANCE = 2e-2
+"""The same for models that compute in float16, which rounds by up to 5e-4 in each layer."""
 
 MAX_ELEMENTS = 2**26
 """Elements that the inputs of a model may have together, so that comparing takes no more memory

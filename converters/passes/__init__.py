@@ -9,10 +9,11 @@ from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
-from .pipeline import densify, predict_choices, sparsify, to_model_proto
+from .pipeline import densify, predict_choices, sparsify, to_model_proto, widen_float16
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 from .store_float16 import StoreFloat16Pass
+from .widen_float16 import WidenFloat16Pass
 
 __all__ = [
     "CancelTransposesPass",
@@ -25,9 +26,11 @@ __all__ = [
     "LayerReport",
     "ReplacePointwisePass",
     "StoreFloat16Pass",
+    "WidenFloat16Pass",
     "choose_layers",
     "densify",
     "predict_choices",
     "sparsify",
     "to_model_proto",
+    "widen_float16",
 ]

@@ -18,8 +18,8 @@ Arrays = Sequence[NDArray[Any]]
 def fold(node: ir.Node, inputs: Arrays) -> Arrays | None:
     """Return the outputs of ``node`` for constant ``inputs``, or None if it cannot be folded.
 
-    The operators that can be folded are reshaping, casting to a float type and quantizing ones.
-    None makes an array of more elements than it is given.
+    The operators that can be folded are reshaping, casting to a float type and quantizing ones, and
+    the product with a mask. None makes an array of more elements than it is given.
     """
     function = _FUNCTIONS.get(node.op_type) if node.domain == "" else None
     return function(node, inputs) if function is not None else None
@@ -59,6 +59,14 @@ def _squeeze(node: ir.Node, inputs: Arrays) -> Arrays:
 
 def _unsqueeze(node: ir.Node, inputs: Arrays) -> Arrays:
     return [np.expand_dims(inputs[0], _axes(node, inputs) or ())]
+
+
+def _mul(node: ir.Node, inputs: Arrays) -> Arrays | None:
+    """Multiply, as masks of pruned weights are applied, unless that makes a larger array."""
+    a, b = inputs
+    if math.prod(np.broadcast_shapes(a.shape, b.shape)) > max(a.size, b.size):
+        return None
+    return [np.multiply(a, b)]
 
 
 def _axes(node: ir.Node, inputs: Arrays) -> tuple[int, ...] | None:
@@ -102,6 +110,7 @@ _FUNCTIONS: dict[str, Callable[[ir.Node, Arrays], Arrays | None]] = {
     "DynamicQuantizeLinear": _dynamic_quantize_linear,
     "Flatten": _flatten,
     "Identity": _identity,
+    "Mul": _mul,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": _transpose,

@@ -21,8 +21,9 @@ from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
+from .widen_float16 import WidenFloat16Pass
 
-__all__ = ["densify", "predict_choices", "sparsify", "to_model_proto"]
+__all__ = ["densify", "predict_choices", "sparsify", "to_model_proto", "widen_float16"]
 
 
 def sparsify(
@@ -91,11 +92,9 @@ def predict_choices(
 
 
 def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[LayerReport]:
-    register_schema()
     for node in model.graph:
         node.name = node.name or node.outputs[0].name
-    infer_shapes = ShapeInferencePass(check_type=False, strict_mode=False)
-    infer_shapes(model)
+    _infer_shapes(model)
     if replace(model).modified:
         for rewrite in (
             FuseAffinePass(),
@@ -104,10 +103,19 @@ def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[La
             FuseActivationPass(),
             CancelTransposesPass(),
             RemoveUnusedNodesPass(),
-            infer_shapes,
         ):
             rewrite(model)
+        _infer_shapes(model)
     return replace.reports
+
+
+def widen_float16(model: ir.Model) -> bool:
+    """Let a model that computes in float16 compute in float32, in place; return whether it did.
+
+    Only then can its layers be replaced. Its inputs and outputs keep their type.
+    """
+    _infer_shapes(model)
+    return WidenFloat16Pass()(model).modified
 
 
 def densify(model: ir.Model) -> bool:
@@ -127,8 +135,7 @@ def densify(model: ir.Model) -> bool:
     UnsupportedModelError
         If the rank of its input is unknown, or the model's opset is older than 11.
     """
-    register_schema()
-    ShapeInferencePass(check_type=False, strict_mode=False)(model)
+    _infer_shapes(model)
     modified = DensifyPass()(model).modified
     if modified:
         RemoveUnusedNodesPass()(model)
@@ -146,6 +153,11 @@ def to_model_proto(model: ir.Model) -> onnx.ModelProto:
     del proto.graph.value_info[:]
     proto.graph.value_info.extend(kept)
     return proto
+
+
+def _infer_shapes(model: ir.Model) -> None:
+    register_schema()
+    ShapeInferencePass(check_type=False, strict_mode=False)(model)
 
 
 def _check_options(

@@ -136,6 +136,20 @@ def test_weights_of_8_bits():
     assert report.bytes_before == 96
 
 
+def test_weights_behind_a_mask():
+    # what torch.nn.utils.prune leaves until it is told to remove its masks
+    b = GraphBuilder()
+    mask = b.constant(b.rng.random((8, 12, 1, 1)) < 0.1)
+    weights = b.node("Mul", b.constant(b.rng.standard_normal((8, 12, 1, 1))), mask)
+    model, _ = rewrite(b.model(b.node("Conv", b.input(1, 12, 4, 4), weights)))
+    assert op_types(model) == ["SparseConv1x1"]
+
+
+def test_product_that_is_larger_than_its_factors_stays():
+    b = GraphBuilder()
+    assert_stays(b, b.node("Mul", b.constant(np.ones((50000, 1))), b.constant(np.ones((1, 50000)))))
+
+
 def test_very_long_chain_stays():
     b = GraphBuilder()
     value = b.weights(12, 8)

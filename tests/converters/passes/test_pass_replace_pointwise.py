@@ -274,7 +274,7 @@ def test_names_that_are_taken_get_a_number():
     b = GraphBuilder()
     b.initializers.append(onnx.numpy_helper.from_array(np.float32([2]), "node0.values"))
     y = b.node("Conv", b.input(2, 12, 4, 4), b.weights(8, 12, 1, 1))
-    model, _ = rewrite(b.model(b.node("Mul", y, "node0.values")))
+    model, _ = rewrite(b.model(b.node("Max", y, "node0.values")))
     assert only(sparse_nodes(model)).input[1] == "node0.values_2"
 
 
