@@ -1,7 +1,7 @@
 """Dense ONNX Runtime, LiteRT, OpenVINO, DeepSparse and ort_sparse side by side: Markdown.
 
 What is measured is kept in a file, network by network. A run that was interrupted goes on where it
-stopped; one that finds everything there only prints and draws it. Delete the file to start anew.
+stopped; one that finds everything there only prints and draws it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -36,7 +35,11 @@ def main() -> None:
         check_plot(arguments.plot)
     results = read(arguments.json) if arguments.json.exists() else Results(cpu_name())
     missing = {
-        model: [n for n in arguments.threads if not results.contest(models.title(model), n)]
+        model: [
+            n
+            for n in arguments.threads
+            if arguments.again or not results.contest(models.title(model), n)
+        ]
         for model in arguments.models
     }
     if any(missing.values()):
@@ -69,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
         default=Path("build", "peers", "results.json"),
         help="where results are kept (%(default)s)",
     )
+    parser.add_argument("--again", action="store_true", help="measure what is there again")
     parser.add_argument("--plot", type=Path, help="a chart to draw (.png, .svg or .pdf)")
     return parser.parse_args()
 
@@ -101,7 +105,7 @@ def complete(
                     rounds=arguments.rounds,
                 )
                 rows += [Row(network, threads, e.name, reason=r) for e, r in reasons.items()]
-                results = replace(results, rows=(*results.rows, *rows))
+                results = results.add(network, threads, rows)
                 results.write(arguments.json)
     return results
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import geometric_mean
+from statistics import geometric_mean, median
 
 from ort_sparse.bench import Latency
 from ort_sparse.files import write_atomically
@@ -72,11 +72,22 @@ class Results:
             return None
         return baseline.p50 / latency.p50
 
+    def spread(self, network: str, threads: int) -> float | None:
+        """Return how far the times of an engine are apart, 95th percentile by 5th, typically."""
+        latencies = [row.latency_ms for row in self.contest(network, threads).values()]
+        spreads = [latency.p95 / latency.p5 for latency in latencies if latency is not None]
+        return median(spreads) if spreads else None
+
     def mean_speed_up(self, threads: int, engine: str) -> float | None:
         """Return the geometric mean over all networks, unless one is not known."""
         speed_ups = [self.speed_up(network, threads, engine) for network in self.networks]
         known = [value for value in speed_ups if value is not None]
         return geometric_mean(known) if known and len(known) == len(speed_ups) else None
+
+    def add(self, network: str, threads: int, rows: Iterable[Row]) -> Results:
+        """Return these results with rows of a network in place of those there are of it."""
+        old = self.contest(network, threads).values()
+        return Results(self.cpu, (*(row for row in self.rows if row not in old), *rows))
 
     def restrict(self, networks: Iterable[str], threads: Sequence[int]) -> Results:
         """Return the rows of these networks, in this order, and of these numbers of threads."""

@@ -11,9 +11,12 @@ from .results import Results, Row
 
 NAMES = [engine.name for engine in ENGINES]
 
+QUIET_SPREAD = 1.5
+"""On a quiet machine 1.1 to 1.3 was seen, beside other work 1.8 and more."""
+
 
 def tables(results: Results) -> str:
-    """Return latencies, errors, and why any are missing."""
+    """Return latencies, errors, why any are missing, and which are not to be believed."""
     parts = [
         _caption(results),
         table(["network", "threads", *NAMES], _latency_cells(results)),
@@ -24,7 +27,21 @@ def tables(results: Results) -> str:
     missing = {f"- {row.engine}: {row.reason}" for row in results.rows if row.reason is not None}
     if missing:
         parts.append("\n".join(["Not measured:", "", *sorted(missing)]))
+    disturbed = list(_disturbed(results))
+    if disturbed:
+        parts.append("\n".join(["Disturbed, to be measured again:", "", *disturbed]))
     return "\n\n".join(parts)
+
+
+def _disturbed(results: Results) -> Iterable[str]:
+    for network in results.networks:
+        for threads in results.threads:
+            spread = results.spread(network, threads)
+            if spread is not None and spread > QUIET_SPREAD:
+                yield (
+                    f"- {network}, {threads} thread(s): "
+                    f"the 95th percentile is {spread:.1f} times the 5th"
+                )
 
 
 def _caption(results: Results) -> str:

@@ -136,7 +136,7 @@ def test_environments_that_need_an_older_python(tmp_path, monkeypatch):
 
 
 def row(network, threads, engine, median, error=None):
-    latency = Latency(median - 1, median, median + 1, 100)
+    latency = Latency(0.9 * median, median, 1.1 * median, 100)
     return Row(network, threads, engine.name, "1.0", latency, error)
 
 
@@ -211,6 +211,37 @@ def test_a_run_goes_on_where_it_stopped(results, tmp_path, monkeypatch):
     command.main()
     assert asked == [("a", 2, 3), ("c", 1, 3), ("c", 2, 3)]
     assert read(path).networks == ["a", "b", "c"]
+
+
+def test_a_network_is_measured_again(results, tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    replace(results, cpu=command.cpu_name()).write(path)
+    monkeypatch.setattr(
+        command,
+        "measure",
+        lambda network, *given, threads, **options: [row(network, threads, ENGINES[-1], 99)],
+    )
+    monkeypatch.setattr(command, "worker_command", lambda *given: [])
+    monkeypatch.setattr(command, "prepare", lambda *given: ({}, FEEDS))
+    monkeypatch.setattr(command, "tables", lambda shown: "")
+    monkeypatch.setattr(
+        sys, "argv", ["peers", "a", "--threads", "1", "--again", "--json", str(path)]
+    )
+    command.main()
+    found = read(path)
+    assert found.contest("a", 1) == {"ort_sparse": row("a", 1, ENGINES[-1], 99)}
+    assert found.contest("b", 1) == results.contest("b", 1)
+
+
+def test_disturbed_measurements_are_named(results):
+    noisy = [
+        replace(each, latency_ms=Latency(1, 2, 4, 100)) if each.network == "b" else each
+        for each in results.rows
+    ]
+    text = tables(Results("cpu", tuple(noisy)))
+    assert "- b, 1 thread(s): the 95th percentile is 4.0 times the 5th" in text
+    assert "- a, 1 thread(s)" not in text
+    assert "Disturbed" not in tables(results)
 
 
 def test_results_of_another_machine_are_not_mixed_in(results, tmp_path, monkeypatch):
