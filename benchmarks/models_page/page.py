@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import geometric_mean
 
+from benchmarks.markdown import table
 from ort_sparse import zoo
 
 from .results import THREADS, Results, Timing
@@ -64,21 +65,14 @@ def page(results: Results) -> str:
     parts = [
         _HEAD,
         _ELEVEN,
-        _table(_PUBLISHED_HEADINGS, map(_published_cells, published)),
+        table(_PUBLISHED_HEADINGS, map(_published_cells, published)),
         _WORK,
-        _table(_WORK_HEADINGS, [_work_cells(network, results) for network in [*built, *real]]),
+        table(_WORK_HEADINGS, [_work_cells(network, results) for network in converted]),
         _OUTCOME,
-        _table(
-            _OUTCOME_HEADINGS, [_outcome_cells(network, results) for network in [*built, *real]]
-        ),
+        table(_OUTCOME_HEADINGS, [_outcome_cells(network, results) for network in converted]),
         _summary(results, {"the eleven": published, "all networks of the zoo": built}),
     ]
     return "\n\n".join(parts)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---", *["--:"] * (len(headings) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headings, rule, *rows])
 
 
 def _published_cells(network: str) -> Sequence[str]:
