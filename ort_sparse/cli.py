@@ -119,6 +119,7 @@ def convert(
                 "bytes_after": len(data),
                 "sparse_layers": conversion.replaced,
                 "layers": layer_data(conversion.layers),
+                "other_layers": layer_data(conversion.other_layers),
                 "comparison": comparison_data(comparison) if comparison else None,
             }
         )
@@ -128,6 +129,12 @@ def convert(
     if not conversion.replaced:
         messages.print(
             f"{_why_dense(conversion, min_sparsity)}; nothing became sparse", markup=False
+        )
+    if conversion.other_layers:
+        messages.print(
+            f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
+            "ort-sparse inspect lists them",
+            markup=False,
         )
     console.print(
         f"{target}: {format_bytes(len(data))} (from {format_bytes(bytes_before)}), "
@@ -166,18 +173,31 @@ def verify(
 
 @app.command()
 def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False) -> None:
-    """Show the layers of a model that are, or could become, SparseConv1x1."""
+    """Show which layers are or could be sparse, which cannot, and where the bytes are."""
     from .conversion import convert_and_report
-    from .report import layer_data, layer_table
+    from .report import layer_data, layer_table, other_layer_table, size_data, size_tables
+    from .source import read_source
+    from .stored import stored_items
 
     with _progress(as_json) as progress:
         conversion = convert_and_report(
             model, layers="auto", min_sparsity=min_sparsity, verify=False, progress=progress
         )
+        stored = stored_items(read_source(model))
     if as_json:
-        _print_json({"layers": layer_data(conversion.layers)})
-    else:
-        console.print(layer_table(conversion.layers))
+        _print_json(
+            {
+                "layers": layer_data(conversion.layers),
+                "other_layers": layer_data(conversion.other_layers),
+                "size": size_data(*stored),
+            }
+        )
+        return
+    console.print(layer_table(conversion.layers))
+    if conversion.other_layers:
+        console.print(other_layer_table(conversion.other_layers))
+    for table in size_tables(*stored):
+        console.print(table)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from . import __version__
 from .converters import passes
-from .converters.passes import LayerReport
+from .converters.passes import LayerReport, OtherLayer
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .op import register_schema
 from .source import ModelSource, Source, read_source
@@ -38,6 +38,8 @@ class Conversion:
     """The source in ONNX, before its layers were replaced."""
     layers: list[LayerReport]
     """Every 1x1 or fully connected layer with constant weights."""
+    other_layers: list[OtherLayer]
+    """Layers of other kinds whose weights have as many zeros, and that stay dense."""
     comparison: Comparison | None
     """How far the numbers are from the source's, or None where that was not asked for."""
 
@@ -144,6 +146,7 @@ def convert_and_report(
     reports = passes.sparsify(graph, min_sparsity=min_sparsity, block_rows=height, layers=choices)
     if not reports:
         _refuse_computed_weights(found.name, graph)
+    others = passes.find_other_layers(graph, min_sparsity=min_sparsity)
     if is_tflite or widened:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
@@ -155,7 +158,7 @@ def convert_and_report(
         progress("comparing with the original")
         tolerance = FLOAT16_TOLERANCE if widened else TOLERANCE
         comparison = verify_models(found.tflite or dense, model, tolerance=tolerance)
-    return Conversion(model, dense, reports, comparison)
+    return Conversion(model, dense, reports, others, comparison)
 
 
 def densify(source: ModelSource) -> onnx.ModelProto:

@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from .bench import Latency
-from .converters.passes import LayerReport
+from .converters.passes import LayerReport, OtherLayer
+from .converters.stored import StoredItem
 from .layer_bench import LayerTime, LayerTimes, NodeTime, total_microseconds
 from .network_bench import Benchmark
 from .verification import Comparison
@@ -23,6 +24,9 @@ __all__ = [
     "layer_data",
     "layer_table",
     "layer_time_table",
+    "other_layer_table",
+    "size_data",
+    "size_tables",
 ]
 
 
@@ -39,7 +43,7 @@ def _format_macs(count: int | None) -> str:
     return "?" if count is None else f"{count / 1e6:.2f} M"
 
 
-def layer_data(layers: Sequence[LayerReport]) -> list[dict[str, Any]]:
+def layer_data(layers: Sequence[LayerReport] | Sequence[OtherLayer]) -> list[dict[str, Any]]:
     """Return the layers as JSON-ready dictionaries."""
     return [asdict(layer) for layer in layers]
 
@@ -78,6 +82,71 @@ def layer_table(layers: Sequence[LayerReport]) -> Table:
         "",
     )
     return table
+
+
+def other_layer_table(layers: Sequence[OtherLayer]) -> Table:
+    """Return a table of layers that have many zeros and no sparse form."""
+    table = Table("layer", "kind", title="Layers that stay dense", title_justify="left")
+    for heading in ("weights", "zeros", "bytes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("why")
+    for layer in layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            " x ".join(map(str, layer.shape)),
+            f"{layer.zeros:.1%}",
+            format_bytes(layer.bytes),
+            layer.reason,
+        )
+    return table
+
+
+LARGEST = 10
+"""How many of the largest items of a file are listed."""
+
+
+def size_data(items: Sequence[StoredItem], total: int) -> dict[str, Any]:
+    """Return where the bytes of a file are, as a JSON-ready dictionary.
+
+    Parameters
+    ----------
+    items : sequence of StoredItem
+    total : int
+        Bytes of the file; what is in none of the items is the graph.
+    """
+    kinds: dict[str, list[int]] = {}
+    for item in items:
+        kinds.setdefault(item.kind, []).append(item.bytes)
+    kinds["graph"] = [total - sum(item.bytes for item in items)]
+    summary = [
+        {"kind": kind, "count": len(sizes), "bytes": sum(sizes)} for kind, sizes in kinds.items()
+    ]
+    return {
+        "bytes": total,
+        "kinds": sorted(summary, key=lambda row: row["bytes"], reverse=True),
+        "largest": [
+            asdict(item)
+            for item in sorted(items, key=lambda item: item.bytes, reverse=True)[:LARGEST]
+        ],
+    }
+
+
+def size_tables(items: Sequence[StoredItem], total: int) -> list[Table]:
+    """Return tables of where the bytes of a file are: by kind, and the largest items."""
+    data = size_data(items, total)
+    kinds = Table("what", title=f"{format_bytes(total)} in all", title_justify="left")
+    largest = Table("largest", "what", title_justify="left")
+    for table, headings in ((kinds, ("count", "bytes", "share")), (largest, ("bytes", "share"))):
+        for heading in headings:
+            table.add_column(heading, justify="right", no_wrap=True)
+    for row in data["kinds"]:
+        size = row["bytes"]
+        kinds.add_row(row["kind"], str(row["count"]), format_bytes(size), f"{size / total:.1%}")
+    for row in data["largest"]:
+        size = row["bytes"]
+        largest.add_row(row["name"], row["kind"], format_bytes(size), f"{size / total:.1%}")
+    return [kinds, largest]
 
 
 def comparison_data(comparison: Comparison) -> dict[str, Any]:

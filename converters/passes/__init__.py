@@ -9,6 +9,7 @@ from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
+from .other_layers import OtherLayer, find_other_layers
 from .pipeline import densify, predict_choices, sparsify, to_model_proto, widen_float16
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
@@ -24,11 +25,13 @@ __all__ = [
     "LayerChoice",
     "LayerCost",
     "LayerReport",
+    "OtherLayer",
     "ReplacePointwisePass",
     "StoreFloat16Pass",
     "WidenFloat16Pass",
     "choose_layers",
     "densify",
+    "find_other_layers",
     "predict_choices",
     "sparsify",
     "to_model_proto",

@@ -10,6 +10,7 @@ from .densify import densify, prepare_for_tf2onnx, sparse_tensors
 from .litert import Signature, TensorSignature, run, signature
 from .model import read_model
 from .sparsity import SparseTensorInfo
+from .stored import stored_in_tflite
 from .to_onnx import OPSETS, check_opset, convert_dense
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "run",
     "signature",
     "sparse_tensors_of",
+    "stored_in_tflite",
 ]
 
 

@@ -21,7 +21,13 @@ from ort_sparse.errors import InvalidModelError, UnsupportedModelError
 from ._dependencies import tflite_schema
 from .model import MAX_RANK, data_of, shape_of, tensor_name, tensor_type
 
-__all__ = ["SparseTensorInfo", "decode_sparse", "decode_sparse_tensor", "describe_sparse_tensor"]
+__all__ = [
+    "SparseTensorInfo",
+    "decode_sparse",
+    "decode_sparse_tensor",
+    "describe_sparse_tensor",
+    "index_bytes",
+]
 
 # The element types of LiteRT's DENSIFY.
 _DTYPES = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8}
@@ -160,10 +166,7 @@ def decode_sparse(
 def describe_sparse_tensor(model: Any, tensor: Any, dense: NDArray[Any]) -> SparseTensorInfo:
     """Return a sparse tensor, whose dense form is ``dense``, in numbers."""
     data = data_of(model, tensor)
-    stored = 0 if data is None else data.nbytes
-    for level in tensor.sparsity.dimMetadata:
-        for vector in (level.arraySegments, level.arrayIndices):
-            stored += 0 if vector is None or vector.values is None else vector.values.nbytes
+    stored = index_bytes(tensor.sparsity) + (0 if data is None else data.nbytes)
     return SparseTensorInfo(
         name=tensor_name(tensor),
         shape=dense.shape,
@@ -171,6 +174,14 @@ def describe_sparse_tensor(model: Any, tensor: Any, dense: NDArray[Any]) -> Spar
         zeros=int(dense.size - np.count_nonzero(dense)),
         stored_bytes=int(stored),
     )
+
+
+def index_bytes(sparsity: Any) -> int:
+    """Return the bytes of all segments and indices of a sparse tensor."""
+    vectors = [
+        v for level in sparsity.dimMetadata for v in (level.arraySegments, level.arrayIndices)
+    ]
+    return sum(int(v.values.nbytes) for v in vectors if v is not None and v.values is not None)
 
 
 def _read_levels(shape: tuple[int, ...], sparsity: Any, checker: _Checker) -> list[_Level]:

@@ -119,6 +119,28 @@ def test_inspect(dense):
     assert not second["replaced"]
 
 
+def test_inspect_tells_where_the_bytes_are(dense):
+    size = json.loads(succeed("inspect", dense, "--json"))["size"]
+    assert size["bytes"] == dense.stat().st_size
+    assert [item["name"] for item in size["largest"]] == ["a", "b"]
+    assert "dense Conv" in succeed("inspect", dense)
+
+
+def test_sparse_layers_of_another_kind_are_reported(dense, tmp_path):
+    model = onnx.load(dense)
+    weights = np.zeros((8, 64, 3, 3), np.float32)
+    weights[0] = 1
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(weights, "b"))
+    for dim in model.graph.output[0].type.tensor_type.shape.dim[2:]:
+        dim.dim_value = 26
+    onnx.save(model, dense)
+    (layer,) = json.loads(succeed("inspect", dense, "--json"))["other_layers"]
+    assert (layer["name"], layer["shape"]) == ("second", [8, 64, 3, 3])
+    assert "kernel 3x3" in succeed("inspect", dense)
+    done = run("convert", dense, "-o", tmp_path / "out.onnx", "--layers", "all")
+    assert "layers of other kinds with as many zeros stay dense: 1" in done.stderr
+
+
 def test_verify_tells_a_difference(dense, tmp_path):
     model = onnx.load(dense)
     values = numpy_helper.to_array(model.graph.initializer[1]) * np.float32(1.01)
