@@ -19,3 +19,9 @@ def shared_models() -> Path:
             pytest.fail(f"{folder} is absent; CI must have it")
         pytest.skip(f"{folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of the files that tests read; each lies beside the script that made it."""
+    return PROJECT / "tests" / "data"
