@@ -55,6 +55,9 @@ class BlockRows(StrEnum):
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
+ExternalData = Annotated[
+    bool, typer.Option("--external-data", help="Store weights beside the file, in FILE.data.")
+]
 MinSparsity = Annotated[
     float, typer.Option(min=0, max=1, help="Share of zeros from which on a layer is sparse.")
 ]
@@ -86,11 +89,12 @@ def convert(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
     ] = False,
+    external_data: ExternalData = False,
     as_json: Json = False,
 ) -> None:
     """Convert a pruned model to ONNX with SparseConv1x1 nodes."""
     from .conversion import convert_and_report
-    from .files import write_atomically
+    from .files import write_model
     from .report import comparison_data, comparison_table, format_bytes, layer_data
 
     target = output or _default_output(Path(model))
@@ -108,15 +112,14 @@ def convert(
             verify=not no_verify,
             progress=progress,
         )
-    data = conversion.model.SerializeToString()
-    write_atomically(target, data)
+    size = write_model(target, conversion.model, external_data=external_data)
     comparison = conversion.comparison
     if as_json:
         _print_json(
             {
                 "output": str(target),
                 "bytes_before": bytes_before,
-                "bytes_after": len(data),
+                "bytes_after": size,
                 "sparse_layers": conversion.replaced,
                 "layers": layer_data(conversion.layers),
                 "other_layers": layer_data(conversion.other_layers),
@@ -137,7 +140,7 @@ def convert(
             markup=False,
         )
     console.print(
-        f"{target}: {format_bytes(len(data))} (from {format_bytes(bytes_before)}), "
+        f"{target}: {format_bytes(size)} (from {format_bytes(bytes_before)}), "
         f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1",
         markup=False,
         highlight=False,
@@ -204,13 +207,14 @@ def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False
 def densify(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A converted .onnx file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    external_data: ExternalData = False,
 ) -> None:
     """Turn SparseConv1x1 back into standard operators, with the same weights."""
     from .conversion import densify as densify_model
-    from .files import write_atomically
+    from .files import write_model
 
     _check_output(output, model)
-    write_atomically(output, densify_model(model).SerializeToString())
+    write_model(output, densify_model(model), external_data=external_data)
 
 
 @app.command()

@@ -25,6 +25,9 @@ DEFAULT_MIN_SPARSITY = 0.5
 
 DEFAULT_OPSET = 17
 
+MAX_BYTES = 2**31 - 1
+"""Size of a model with all its weights, which protobuf limits."""
+
 Progress = Callable[[str], None]
 """Called with a few words before each stage of the work."""
 
@@ -205,6 +208,11 @@ def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
         raise UnsupportedModelError(
             f"{name}: weights must be dense tensors with zeros, "
             "but the model has ONNX sparse tensors"
+        )
+    size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    if size > MAX_BYTES:
+        raise UnsupportedModelError(
+            f"{name}: its weights must take at most {MAX_BYTES} bytes in all, but take {size}"
         )
     register_schema()
     try:

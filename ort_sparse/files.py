@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InvalidArgumentError
 
-__all__ = ["check_output", "write_atomically"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["check_output", "write_atomically", "write_model"]
+
+MIN_EXTERNAL_BYTES = 1024
+"""Size from which on a constant is stored outside; smaller ones may be needed as a model loads."""
+
+ALIGNMENT = 64
+"""Of constants in a file of their own, in bytes: what the widest vector instructions like."""
 
 
 def check_output(path: Path) -> None:
@@ -56,6 +66,52 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write_model(path: Path, model: onnx.ModelProto, *, external_data: bool = False) -> int:
+    """Write an ONNX model and return the bytes it takes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    model : onnx.ModelProto
+        A model that holds its weights.
+    external_data : bool
+        Whether constants from `MIN_EXTERNAL_BYTES` on are to lie in a file beside it, named like
+        it with ``.data`` behind. ONNX Runtime maps such a file into memory.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `write_atomically`.
+    """
+    if not external_data:
+        content = model.SerializeToString()
+        write_atomically(path, content)
+        return len(content)
+    data_path = path.with_name(f"{path.name}.data")
+    model, data = _split(model, data_path.name)
+    content = model.SerializeToString()
+    write_atomically(data_path, data)
+    write_atomically(path, content)
+    return len(content) + len(data)
+
+
+def _split(model: onnx.ModelProto, location: str) -> tuple[onnx.ModelProto, bytes]:
+    """Return a copy of a model without its larger constants, and the file that has them."""
+    from onnx.external_data_helper import set_external_data
+
+    data = bytearray()
+    result = type(model)()
+    result.CopyFrom(model)
+    for tensor in result.graph.initializer:
+        if len(tensor.raw_data) < MIN_EXTERNAL_BYTES:
+            continue
+        data.extend(bytes(-len(data) % ALIGNMENT))
+        set_external_data(tensor, location, len(data), len(tensor.raw_data))
+        data.extend(tensor.raw_data)
+        tensor.ClearField("raw_data")
+    return result, bytes(data)
 
 
 def _target(path: Path) -> Path:
