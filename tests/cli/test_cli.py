@@ -88,6 +88,18 @@ def test_convert_verify_densify(dense, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["back.onnx", "dense.onnx", "dense.sparse.onnx"]
 
 
+def test_external_data(dense, tmp_path):
+    out, back = tmp_path / "out.onnx", tmp_path / "back.onnx"
+    printed = json.loads(
+        succeed("convert", dense, "-o", out, "--layers", "all", "--external-data", "--json")
+    )
+    files = [out, tmp_path / "out.onnx.data"]
+    assert printed["bytes_after"] == sum(file.stat().st_size for file in files)
+    succeed("densify", out, "-o", back, "--external-data")
+    assert "equal" in succeed("verify", out, back)
+    assert (tmp_path / "back.onnx.data").stat().st_size >= 64 * 64 * 4
+
+
 def test_convert_json(dense, tmp_path):
     printed = json.loads(
         succeed("convert", dense, "-o", tmp_path / "out.onnx", "--layers", "all", "--json")
