@@ -155,7 +155,7 @@ def verify(
     tolerance: Annotated[
         float, typer.Option(help="Allowed difference, relative to an output's largest value.")
     ] = 2e-5,
-    batch: Annotated[int, typer.Option(min=1, help="Size of dynamic dimensions.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
     as_json: Json = False,
 ) -> None:

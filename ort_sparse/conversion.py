@@ -265,7 +265,7 @@ def _has_sparse_tensors(model: onnx.ModelProto) -> bool:
 def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
     try:
         model = passes.to_model_proto(graph)
-        onnx.checker.check_model(model, check_custom_domain=True)
+        onnx.checker.check_model(model)  # other domains may be unknown to onnx
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise UnsupportedModelError(f"{name}: the result cannot be stored: {error}") from error
     return model

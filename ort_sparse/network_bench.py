@@ -105,7 +105,7 @@ def benchmark(
     """Time both forms of a network, interleaved, and compare what they compute.
 
     Both are sessions of this ONNX Runtime with the same number of threads, and see the same
-    random input; dynamic dimensions are 1.
+    random input, with a batch of one and other dynamic dimensions as in `verify`.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def tune(
 
     Each layer is timed dense and sparse inside the model. Then whole models are timed: dense, all
     layers sparse, the choice that follows from the layers' times, and that of the cost model. The
-    fastest is taken; random inputs with dynamic dimensions of one serve all of it.
+    fastest is taken; random inputs as in `verify`, with a batch of one, serve all of it.
 
     Parameters
     ----------

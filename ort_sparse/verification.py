@@ -43,6 +43,9 @@ sums in another order differ by a few times 1e-7 a layer."""
 FLOAT16_TOLERANCE = 2e-2
 """The same for models that compute in float16, which rounds by up to 5e-4 in each layer."""
 
+DYNAMIC_SIZE = 128
+"""Given to dynamic dimensions but the first: the height and width of a small image."""
+
 MAX_ELEMENTS = 2**26
 """Elements that the inputs of a model may have together, so that comparing takes no more memory
 than a large image needs."""
@@ -115,7 +118,7 @@ def verify(
     tolerance : float
         Allowed difference, relative to the largest value of an output.
     batch : int
-        Size of dynamic dimensions.
+        Size of the first dimension where it is dynamic; others are `DYNAMIC_SIZE`.
     seed : int
         Seed of the random inputs.
 
@@ -203,7 +206,10 @@ def random_inputs(
     feeds: dict[str, NDArray[Any]] = {}
     left = MAX_ELEMENTS
     for tensor in inputs:
-        shape = tuple(batch if size < 0 else size for size in tensor.shape)
+        shape = tuple(
+            size if size >= 0 else (DYNAMIC_SIZE if axis else batch)
+            for axis, size in enumerate(tensor.shape)
+        )
         left -= math.prod(shape)
         if left < 0:
             raise UnsupportedModelError(

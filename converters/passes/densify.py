@@ -14,7 +14,7 @@ from ort_sparse.errors import UnsupportedModelError
 from ort_sparse.op import DOMAIN, Activation, SparseConv1x1
 
 from .constants import ConstantPool
-from .nodes import get_input, is_sparse_conv, read_sparse_conv
+from .nodes import CHOICE, get_input, is_sparse_conv, read_sparse_conv
 
 __all__ = ["DensifyPass"]
 
@@ -52,6 +52,8 @@ class DensifyPass(ir.passes.InPlacePass):
             ir.convenience.replace_nodes_and_values(
                 graph, node, [node], expansion.nodes, node.outputs, [expansion.result]
             )
+        for node in graph:
+            node.metadata_props.pop(CHOICE, None)
         if nodes:
             graph.opset_imports.pop(DOMAIN, None)
         return ir.passes.PassResult(model, bool(nodes))

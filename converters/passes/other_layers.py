@@ -12,7 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from .constants import constant_array
-from .pointwise import match_pointwise
+from .pointwise import is_quantized, match_pointwise
 
 __all__ = ["OtherLayer", "find_other_layers"]
 
@@ -98,6 +98,8 @@ def _reason(node: ir.Node, weights: NDArray[Any]) -> str:
         return f"{node.op_type} has no sparse form"
     if weights.dtype != np.float32:
         return f"its weights are {weights.dtype}"
+    if any(value is not None and is_quantized(value) for value in node.inputs[:1]):
+        return "its activations are quantized"
     if node.op_type != "Conv":
         return "its other inputs have not the form of channels and their bias"
     kernel = weights.shape[2:]

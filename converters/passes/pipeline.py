@@ -19,6 +19,7 @@ from .densify import DensifyPass
 from .fuse_activation import FuseActivationPass
 from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
+from .nodes import CHOICE, is_sparse_conv
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 from .widen_float16 import WidenFloat16Pass
@@ -80,15 +81,21 @@ def predict_choices(
 ) -> dict[str, LayerChoice]:
     """Return what the cost model chooses for each pointwise layer with enough zeros.
 
-    SparseConv1x1 nodes of the model stay what they are. The model is left as it is.
+    SparseConv1x1 nodes of the model stay what they are, and so do layers that were left dense when
+    it was converted. The model is left as it is.
     """
     trial = model.clone()
     replace = ReplacePointwisePass(min_sparsity=min_sparsity, block_rows=block_rows)
     reports = _replace_and_fuse(trial, replace)
     candidates = {report.name for report in reports if report.replaced}
-    return choose_layers(
+    choices = choose_layers(
         trial.graph, predict_costs(trial.graph), candidates=candidates, source="predicted"
     )
+    return choices | {
+        node.name or "": LayerChoice(sparse=False, reason="was left dense before")
+        for node in model.graph
+        if CHOICE in node.metadata_props and not is_sparse_conv(node)
+    }
 
 
 def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[LayerReport]:

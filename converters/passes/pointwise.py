@@ -15,7 +15,7 @@ from ort_sparse.op import MAX_RANK
 
 from .constants import constant_array, per_channel
 
-__all__ = ["PointwiseLayer", "known_product", "match_pointwise"]
+__all__ = ["PointwiseLayer", "is_quantized", "known_product", "match_pointwise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +76,20 @@ def match_pointwise(node: ir.Node) -> PointwiseLayer | None:
 
     Accepted are Conv with a kernel of ones and no padding, Gemm without transposed input, and
     MatMul with a constant matrix on the right of an input of rank 2 to 5, or on the left of one of
-    rank 3; all with float32 weights and no bias or a constant one for each channel.
+    rank 3; all with float32 weights, no bias or a constant one for each channel, and an input that
+    is not quantized.
     """
     matcher = _MATCHERS.get(node.op_type) if node.domain == "" else None
     layer = matcher(node) if matcher is not None else None
-    return layer if layer is not None and layer.weights.size > 0 else None
+    if layer is None or layer.weights.size == 0 or is_quantized(layer.x):
+        return None
+    return layer
+
+
+def is_quantized(x: ir.Value) -> bool:
+    """Tell whether ONNX Runtime knows ``x`` in 8 bits, and multiplies it as such."""
+    producer = x.producer()
+    return producer is not None and producer.op_type == "DequantizeLinear"
 
 
 def _match_conv(node: ir.Node) -> PointwiseLayer | None:

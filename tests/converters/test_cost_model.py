@@ -21,6 +21,7 @@ from ort_sparse.converters.cost_model import (
 from ort_sparse.converters.passes import (
     LayerCost,
     choose_layers,
+    densify,
     predict_choices,
     sparsify,
     to_model_proto,
@@ -201,6 +202,27 @@ def test_half_dense_stays_dense_and_95_percent_becomes_sparse():
     assert everything.replaced == 2
     notes = {entry.key: entry.value for entry in everything.model.metadata_props}
     assert notes["ort_sparse.choice"] == "all"
+
+
+def test_a_choice_stands_until_the_model_is_dense_again():
+    network = Network()
+    network.conv(3)
+    half = network.conv(1, zeros=0.5)
+    network.conv(3)
+    few = network.conv(1, zeros=0.95)
+    network.conv(3)
+    once = convert_and_report(network.model(), verify=False).model
+    again = convert_and_report(once, verify=False)
+    assert again.model is once
+    reasons = {report.name: report.reason for report in again.layers}
+    assert reasons[half].endswith("but was left dense before")
+    assert reasons[few] == "is SparseConv1x1 already"
+    everything = convert_and_report(once, layers="all", verify=False)
+    assert {report.name for report in everything.layers if report.replaced} == {half}
+    graph = ir.from_proto(once)
+    densify(graph)
+    choices = predict_choices(graph, min_sparsity=0.5, block_rows=None)
+    assert {name for name, choice in choices.items() if choice.sparse} == {few}
 
 
 def test_a_model_with_nothing_to_gain_is_returned_unchanged():

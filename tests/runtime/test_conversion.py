@@ -106,3 +106,47 @@ def test_refuses_onnx_sparse_tensors():
     tensor.dims.append(4)
     with pytest.raises(UnsupportedModelError, match="ONNX sparse tensors"):
         ort_sparse.convert(model)
+
+
+def test_dynamic_height_and_width():
+    model = conv_model()
+    weights = np.ones((4, 64, 5, 5), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "v"))
+    model.graph.node[1].output[0] = "r"
+    model.graph.node.append(helper.make_node("Conv", ["r", "v"], ["y"]))
+    for value, channels in ((model.graph.input[0], 64), (model.graph.output[0], 4)):
+        shape = ["n", channels, "height", "width" if channels == 64 else "less"]
+        value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape))
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "lower"
+    conversion = convert_and_report(model)
+    assert conversion.replaced == 1
+    assert conversion.comparison.passed
+    (output,) = conversion.comparison.outputs
+    assert output.shape == (1, 4, 124, 124)
+
+
+def append(model, op_type, domain):
+    """Let an operator of another domain work on the output."""
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node(op_type, ["before"], ["y"], domain=domain))
+    model.opset_import.append(helper.make_opsetid(domain, 1))
+
+
+def test_operators_of_another_domain():
+    model = conv_model()
+    append(model, "Gelu", "com.microsoft")
+    conversion = convert_and_report(model, layers="all")
+    assert op_types(conversion.model) == [OP_TYPE, "Gelu"]
+    assert conversion.comparison.passed
+
+
+def test_functions():
+    model = conv_model()
+    append(model, "Twice", "local")
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("local", "Twice", ["x"], ["y"], nodes, opsets))
+    conversion = convert_and_report(model, layers="all")
+    assert op_types(conversion.model) == [OP_TYPE, "Twice"]
+    assert conversion.model.functions == model.functions
+    assert conversion.comparison.passed

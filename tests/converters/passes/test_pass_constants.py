@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from onnx import TensorProto, numpy_helper
 from pass_helpers import GraphBuilder, array_of, only, op_types, rewrite, session, sparse_nodes
 
-from ort_sparse.converters.passes import sparsify
+from ort_sparse.converters.passes import find_other_layers, sparsify
 from ort_sparse.converters.passes.constants import constant_array, exact_float16
 from ort_sparse.errors import InvalidModelError
 
@@ -134,6 +134,20 @@ def test_weights_of_8_bits():
     model, (report,) = rewrite(b.model(b.node("Conv", b.input(1, 12, 4, 4), weights)))
     assert op_types(model) == ["SparseConv1x1"]
     assert report.bytes_before == 96
+
+
+def test_layer_with_quantized_activations_stays():
+    # ONNX Runtime makes one 8-bit node of it
+    b = GraphBuilder()
+    scale = b.constant(0.02)
+    x = b.node("DequantizeLinear", b.node("QuantizeLinear", b.input(1, 12, 4, 4), scale), scale)
+    quantized = b.constant((b.sparse(8, 12, 1, 1) * 100).astype(np.int8), np.int8)
+    y = b.node("Conv", x, b.node("DequantizeLinear", quantized, scale))
+    model, reports = rewrite(b.model(b.node("QuantizeLinear", y, scale), dtype=TensorProto.UINT8))
+    assert "SparseConv1x1" not in op_types(model)
+    assert reports == []
+    (layer,) = find_other_layers(ir.from_proto(model), min_sparsity=0.5)
+    assert layer.reason == "its activations are quantized"
 
 
 def test_weights_behind_a_mask():

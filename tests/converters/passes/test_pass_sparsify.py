@@ -143,6 +143,39 @@ def test_nodes_in_subgraphs_stay():
     assert op_types(model) == ["If"]
 
 
+def set_shape(model: onnx.ModelProto, shape) -> None:
+    """Set the shape of the output, which inference does not find."""
+    (output,) = model.graph.output
+    output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, shape))
+
+
+def test_body_of_a_loop_stays():
+    b = GraphBuilder()
+    x, weights = b.conv(b.input(1, 8, 4, 4), 8, 8), b.weights(8, 8, 1, 1)
+    shape = (1, 8, 4, 4)
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Conv", ["state", weights], ["next"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, ()),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, ()),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, shape),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, ()),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, shape),
+        ],
+    )
+    model = b.model(b.node("Loop", b.constant(3, np.int64), "", x, body=body))
+    set_shape(model, shape)
+    model, (report,) = rewrite(model)
+    assert op_types(model) == ["SparseConv1x1", "Loop"]
+    assert report.replaced
+
+
 def test_sole_consumer_in_a_subgraph_is_left_alone():
     b = GraphBuilder()
     y = b.conv(b.input(1, 12, 4, 4), 8, 12)
