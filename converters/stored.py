@@ -102,4 +102,5 @@ def _kind(name: str, readers: _Readers) -> str:
 
 
 def _note_bytes(owner: onnx.ModelProto | onnx.GraphProto | onnx.NodeProto) -> int:
-    return len(owner.doc_string) + sum(entry.ByteSize() for entry in owner.metadata_props)
+    size: int = sum(entry.ByteSize() for entry in owner.metadata_props)
+    return len(owner.doc_string) + size

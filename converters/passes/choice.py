@@ -151,8 +151,9 @@ def _is_one_pixel(node: ir.Node) -> bool:
 def _rows_of_matrix(node: ir.Node) -> int:
     """Return how often ONNX Runtime's Gemm uses each weight; a batch of unknown size counts one."""
     shape = node.outputs[0].shape
-    is_matrix = shape is not None and len(shape) == 2
-    return shape[0] if is_matrix and isinstance(shape[0], int) else 1
+    if shape is None or len(shape) != 2 or not isinstance(shape[0], int):
+        return 1
+    return shape[0]
 
 
 def _transpose_microseconds(node: ir.Node) -> float:
