@@ -11,6 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from ort_sparse.errors import UnsupportedModelError
+from ort_sparse.limits import dense_limit
 from ort_sparse.op import DOMAIN, Activation, SparseConv1x1
 
 from .constants import ConstantPool
@@ -34,7 +35,8 @@ class DensifyPass(ir.passes.InPlacePass):
     InvalidModelError
         If a node breaks the operator's specification.
     UnsupportedModelError
-        If the rank of an input is unknown, or the model's opset is older than 11.
+        If the rank of an input is unknown, the model's opset is older than 11, or the dense weights
+        exceed `dense_limit`.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -47,6 +49,7 @@ class DensifyPass(ir.passes.InPlacePass):
             raise UnsupportedModelError(
                 f"opset: must be at least {_CLIP_INPUTS_OPSET} to densify, but is {opset}"
             )
+        _check_size(nodes)
         for node in nodes:
             expansion = _Expansion(node, opset, pool)
             ir.convenience.replace_nodes_and_values(
@@ -57,6 +60,19 @@ class DensifyPass(ir.passes.InPlacePass):
         if nodes:
             graph.opset_imports.pop(DOMAIN, None)
         return ir.passes.PassResult(model, bool(nodes))
+
+
+def _check_size(nodes: Sequence[ir.Node]) -> None:
+    stored = dense = 0
+    for node in nodes:
+        weights = read_sparse_conv(node).weights
+        stored += weights.nbytes
+        dense += math.prod(weights.shape) * np.dtype(np.float32).itemsize
+    if dense > dense_limit(stored):
+        raise UnsupportedModelError(
+            f"the weights of SparseConv1x1 take {dense} bytes dense, more than the "
+            f"{dense_limit(stored)} bytes that the {stored} stored bytes allow"
+        )
 
 
 class _Expansion:

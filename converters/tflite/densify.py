@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.limits import dense_limit
 
 from ._dependencies import tflite_schema
 from .fully_connected import flatten_inputs
@@ -25,9 +26,6 @@ from .names import make_names_unique
 from .sparsity import SparseTensorInfo, decode_sparse_tensor, describe_sparse_tensor
 
 __all__ = ["densify", "prepare_for_tf2onnx", "sparse_tensors"]
-
-_DENSE_BYTES_MINIMUM = 64 * 2**20
-_DENSE_BYTES_PER_FILE_BYTE = 100
 
 
 def densify(model: Any, file_size: int) -> None:
@@ -85,18 +83,13 @@ def sparse_tensors(model: Any, file_size: int) -> list[SparseTensorInfo]:
 
 def _decode_all(model: Any, file_size: int) -> Iterator[tuple[int, int, NDArray[Any]]]:
     """Yield subgraph, tensor and dense form of each sparse tensor, within the limit for all."""
-    budget = _dense_bytes(file_size)
+    budget = dense_limit(file_size)
     for number, subgraph in enumerate(model.subgraphs):
         for index, tensor in enumerate(subgraph.tensors):
             if tensor.sparsity is not None:
                 dense = decode_sparse_tensor(model, tensor, budget)
                 budget -= dense.nbytes
                 yield number, index, dense
-
-
-def _dense_bytes(file_size: int) -> int:
-    """Return how many bytes the dense constants of a file may take."""
-    return max(_DENSE_BYTES_MINIMUM, _DENSE_BYTES_PER_FILE_BYTE * file_size)
 
 
 def _check_constants(model: Any, file_size: int) -> None:
@@ -109,10 +102,10 @@ def _check_constants(model: Any, file_size: int) -> None:
         for tensor in subgraph.tensors:
             data = data_of(model, tensor)
             total += 0 if data is None else data.nbytes
-    if total > _dense_bytes(file_size):
+    if total > dense_limit(file_size):
         raise UnsupportedModelError(
             f"the constants of all tensors take {total} bytes, more than "
-            f"the {_dense_bytes(file_size)} bytes that the size of the file allows"
+            f"the {dense_limit(file_size)} bytes that the size of the file allows"
         )
 
 
