@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
 
-.PHONY: demo test lint format arm64 clean
+.PHONY: demo test lint format arm64 mutants clean
 
 demo: $(VENV)/installed
 	$(BIN)/ort-sparse demo
@@ -32,6 +32,11 @@ arm64: $(VENV)/installed
 	tests/arm64/install.sh
 	$(BIN)/python -m pytest tests/arm64
 	$(BIN)/python tests/arm64/arm64_instructions.py
+
+# 1000 damaged copies of each file of MODELS, .tflite or .onnx; see docs/RELIABILITY.md.
+MODELS ?= ../shared/models/face_detection_full_range_sparse.tflite
+mutants: $(VENV)/installed
+	PYTHONPATH=tests:tests/converters/tflite $(BIN)/python -m mutants.runner $(MODELS)
 
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)

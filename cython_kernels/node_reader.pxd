@@ -28,9 +28,9 @@ cdef inline bint succeeded(const OrtApi* api, OrtStatus* status) noexcept nogil:
 
 
 # --- Attributes. ORT checks none of a custom op's attributes, and does not tell a missing one
-# --- from one of another type; `is_present` does, by asking for every type.
+# --- from one of another type, nor that one from an empty list; so we ask for every type.
 
-cdef inline bint is_present(
+cdef inline bint is_scalar_or_floats(
         const OrtApi* api, const OrtKernelInfo* info, const char* name) noexcept nogil:
     cdef float number
     cdef int64_t integer
@@ -42,7 +42,15 @@ cdef inline bint is_present(
     if succeeded(api, api.KernelInfoGetAttribute_string(info, name, NULL, &size)):
         return True
     size = 0
-    return succeeded(api, api.KernelInfoGetAttributeArray_int64(info, name, NULL, &size))
+    return (succeeded(api, api.KernelInfoGetAttributeArray_float(info, name, NULL, &size))
+            and size > 0)
+
+
+cdef inline bint is_present(
+        const OrtApi* api, const OrtKernelInfo* info, const char* name) noexcept nogil:
+    cdef size_t size = 0
+    return (is_scalar_or_floats(api, info, name)
+            or succeeded(api, api.KernelInfoGetAttributeArray_int64(info, name, NULL, &size)))
 
 
 cdef inline bint absent_or_error(
@@ -102,6 +110,10 @@ cdef inline bint read_strides(
                  b"but has %zu", <int>MAX_SPATIAL, count)
         return False
     if count == 0:
+        if is_scalar_or_floats(api, info, b"strides"):
+            snprintf(error.text, sizeof(error.text),
+                     b"strides: must be an attribute of type ints, but is of another type")
+            return False
         return True
     if not succeeded(
             api, api.KernelInfoGetAttributeArray_int64(

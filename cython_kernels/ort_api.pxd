@@ -93,7 +93,8 @@ cdef struct OrtApi:
     void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo* info) noexcept nogil  # 99
     void* gap_100[30]
     StatusPtr (*AddSessionConfigEntry)(OrtSessionOptions* options, const char* key, const char* value) noexcept nogil  # 130
-    void* gap_131[32]
+    void* gap_131[31]
+    StatusPtr (*KernelInfoGetAttributeArray_float)(const OrtKernelInfo* info, const char* name, float* out, size_t* count) noexcept nogil  # 162
     StatusPtr (*KernelInfoGetAttributeArray_int64)(const OrtKernelInfo* info, const char* name, int64_t* out, size_t* count) noexcept nogil  # 163
     void* gap_164[66]
     StatusPtr (*KernelInfo_GetInputCount)(const OrtKernelInfo* info, size_t* out) noexcept nogil  # 230

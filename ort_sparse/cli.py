@@ -153,10 +153,11 @@ def verify(
     a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The model to check.")],
     tolerance: Annotated[
-        float, typer.Option(help="Allowed difference, relative to an output's largest value.")
+        float,
+        typer.Option(min=0, help="Allowed difference, relative to an output's largest value."),
     ] = 2e-5,
     batch: Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the random inputs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Check that two models give the same numbers."""
@@ -340,7 +341,7 @@ def zoo_list(as_json: Json = False) -> None:
 def zoo_build(
     name: Annotated[str, typer.Argument(help="A network of the zoo.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .tflite file to write.")],
-    seed: Annotated[int, typer.Option(help="Seed of the random weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random weights.")] = 0,
     resolution: Annotated[
         int | None, typer.Option(min=32, help="Height and width of the image.")
     ] = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from .errors import InvalidArgumentError, InvalidModelError
 
@@ -42,6 +42,7 @@ def read_source(source: ModelSource) -> Source:
         If it is no model.
     """
     if isinstance(source, onnx.ModelProto):
+        _check_text("model", source)
         return Source("model", onnx=source)
     if isinstance(source, bytes):
         if source[4:8] == _TFLITE_IDENTIFIER:
@@ -77,4 +78,20 @@ def _parse_onnx(name: str, data: bytes) -> onnx.ModelProto:
         raise InvalidModelError(
             f"{name}: is no ONNX model: it must have a graph and an opset, but has none"
         )
+    _check_text(name, model)
     return model
+
+
+def _check_text(name: str, message: Message) -> None:
+    """Raise InvalidModelError unless all text is UTF-8; protobuf gives bytes for what is not."""
+    for field, value in message.ListFields():
+        if field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
+            continue
+        is_one = isinstance(value, str | bytes | Message)
+        for item in (value,) if is_one else value:
+            if isinstance(item, bytes):
+                raise InvalidModelError(
+                    f"{name}: {field.full_name}: must be UTF-8 text, but is {item[:64]!r}"
+                )
+            if isinstance(item, Message):
+                _check_text(name, item)

@@ -149,6 +149,8 @@ def compare(
     a: ModelSource, b: ModelSource, *, tolerance: float = TOLERANCE, batch: int = 1, seed: int = 0
 ) -> Comparison:
     """Like `verify`, but return the comparison whatever it says."""
+    if not tolerance >= 0:
+        raise InvalidArgumentError(f"tolerance: must be at least 0, but is {tolerance}")
     first, second = _runner(read_source(a)), _runner(read_source(b))
     feeds = random_inputs(first.inputs, batch=batch, seed=seed)
     expected = first.run(feeds)
@@ -199,9 +201,15 @@ def random_inputs(
 
     Raises
     ------
+    InvalidArgumentError
+        If ``batch`` is not positive or ``seed`` is negative.
     UnsupportedModelError
         If the inputs have more than `MAX_ELEMENTS` elements together.
     """
+    if batch < 1:
+        raise InvalidArgumentError(f"batch: must be at least 1, but is {batch}")
+    if seed < 0:
+        raise InvalidArgumentError(f"seed: must be at least 0, but is {seed}")
     rng = np.random.default_rng(seed)
     feeds: dict[str, NDArray[Any]] = {}
     left = MAX_ELEMENTS

@@ -261,6 +261,36 @@ def test_missing_extra(tmp_path, shared_models):
     assert not (tmp_path / "out.onnx").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "m", "--min-sparsity", "2"], "--min-sparsity"),
+        (["convert", "m", "--min-sparsity", "nan"], "--min-sparsity"),
+        (["convert", "m", "--block-rows", "3"], "--block-rows"),
+        (["convert", "m", "--layers", "some"], "--layers"),
+        (["convert", "m", "--opset", "x"], "--opset"),
+        (["verify", "a", "b", "--tolerance", "-1"], "--tolerance"),
+        (["verify", "a", "b", "--batch", "0"], "--batch"),
+        (["verify", "a", "b", "--seed", "-1"], "--seed"),
+        (["bench", "m", "--threads", "0"], "--threads"),
+        (["zoo", "build", "n", "-o", "x", "--seed", "-1"], "--seed"),
+        (["convert"], "Missing argument 'MODEL'"),
+        (["nonsense"], "No such command 'nonsense'"),
+    ],
+)
+def test_arguments_out_of_range(arguments, message, tmp_path):
+    done = run(*arguments, cwd=tmp_path, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_arguments_that_contradict(dense):
+    message = fail("convert", dense, "--layers", "all", "--tune")
+    assert "layers: must be 'auto' to be tuned, but is 'all'" in message
+
+
 def test_zoo_list():
     assert "mbv1_100_90_12b4_684" in succeed("zoo", "list")
     listed = json.loads(succeed("zoo", "list", "--json"))

@@ -75,6 +75,8 @@ def test_defaults_are_left_out():
         ({"slope": np.zeros(16, np.float32)}, "slope: must be given with activation prelu"),
         ({"activation": Activation("prelu")}, "slope: must be given with activation prelu"),
         ({"strides": (0,)}, "strides: must be at most 3 positive"),
+        ({"strides": (2**31,)}, "strides: must be at most 3 positive"),
+        ({"strides": (2**70,)}, "strides: must be at most 3 positive"),
         ({"strides": (1, 1, 1, 1)}, "strides: must be at most 3 positive"),
     ],
 )

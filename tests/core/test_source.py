@@ -46,6 +46,13 @@ def test_garbage(data):
         read_source(data)
 
 
+@pytest.mark.parametrize("word", [b"SparseConv1x1", b"layer", b"indptr"])
+def test_text_that_is_no_utf8(model, word):
+    data = model.SerializeToString().replace(word, b"\xee" + word[1:])
+    with pytest.raises(InvalidModelError, match=r"onnx\.\w+\.\w+: must be UTF-8 text, but is b'"):
+        read_source(data)
+
+
 def external_model(location: str) -> onnx.ModelProto:
     tensor = numpy_helper.from_array(np.ones(4, np.float32), "w")
     tensor.ClearField("raw_data")

@@ -248,11 +248,41 @@ def test_isa_of_another_architecture():
         (np.zeros((24,), np.float32), "X: must have rank"),
         (np.zeros((1, 24, 1, 1, 1, 1), np.float32), "rank at most 5"),
         (np.zeros((1, 24, 14), np.float32)[:, :, ::2], "X: must be C-contiguous"),
+        (np.zeros((1, 24, 7), ">f4"), "X: must be float32"),
+        (np.zeros((1, 24, 7), object), "X: must be float32"),
+        (np.zeros((1, 24, 7), "M8[s]"), "X: cannot be used: cannot include dtype 'M'"),
+        (np.zeros((), np.float32), "X: must have rank"),
     ],
 )
 def test_refuses_input(x, message):
     with pytest.raises(InvalidArgumentError, match=message):
         Layer(random_op(np.random.default_rng(0)))(x)
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (np.zeros((1, 16, 8), np.float32), "Y: must be float32 of the output's shape"),
+        (np.zeros((1, 16), np.float32), "Y: must be float32 of the output's shape"),
+        (np.zeros((1, 16, 7)), "Y: must be float32 of the output's shape"),
+        (np.zeros((1, 16, 14), np.float32)[:, :, ::2], "out: must be C-contiguous"),
+        (read_only(np.zeros((1, 16, 7), np.float32)), "Y: cannot be used: .* read-only"),
+    ],
+)
+def test_refuses_output(out, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        Layer(random_op(np.random.default_rng(0)))(np.zeros((1, 24, 7), np.float32), out=out)
+
+
+@pytest.mark.parametrize("pixels", [-1, 2**31, 2**70])
+def test_refuses_pixels(pixels):
+    with pytest.raises(InvalidArgumentError, match=rf"pixels: must lie in .* but is {pixels}$"):
+        Layer(random_op(np.random.default_rng(0)), pixels=pixels)
 
 
 def test_refuses_residual():

@@ -17,10 +17,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mutate import mutate
+from mutants.mutate import mutate
 
 MAX_SECONDS = 10
 MAX_BYTES = 2 * 2**30
@@ -182,7 +182,7 @@ def main() -> None:
         )
         print(table(summaries), flush=True)
     if options.json:
-        options.json.write_text(json.dumps([asdict(summary) for summary in summaries], indent=2))
+        options.json.write_text(json.dumps([vars(summary) for summary in summaries], indent=2))
     sys.exit(any(summary.failures for summary in summaries))
 
 

@@ -76,6 +76,17 @@ def test_densify_restores_the_weights_bit_for_bit():
     assert weights.tobytes() == original.tobytes()
 
 
+def test_densify_is_limited_by_what_is_stored():
+    model = ort_sparse.convert(conv_model(), layers="all")
+    (node,) = model.graph.node
+    for attribute in node.attribute:
+        if attribute.name == "in_channels":
+            attribute.i = 2**24
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**24
+    with pytest.raises(UnsupportedModelError, match=f"take {64 * 2**26} bytes dense, more than"):
+        densify(model)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from models import sparse_model
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from oracle import random_op, sparse_conv
 
 import ort_sparse
@@ -206,6 +207,14 @@ def drop_input(name):
     return change
 
 
+def rename(name):
+    def change(model):
+        model.graph.node[0].name = name
+        del model.graph.node[0].attribute[:]
+
+    return change
+
+
 BAD_NODES = {
     "index too large": (
         change_constant("indices", set_entry(3, 24)),
@@ -214,6 +223,60 @@ BAD_NODES = {
     "index negative": (
         change_constant("indices", lambda a: set_entry(2, -1)(a.astype(np.int32))),
         r"indices: must lie in 0\.\.23, but entry 2 is -1",
+    ),
+    "index twice": (
+        change_constant("indices", lambda a: set_entry(1, a[0])(a)),
+        "indices: must be strictly increasing within a block row, but entry 1 is",
+    ),
+    "indices of rank 2": (
+        change_constant("indices", lambda a: a[:, None]),
+        "indices: must have rank 1, but has rank 2",
+    ),
+    "indptr of float32": (
+        change_constant("indptr", lambda a: a.astype(np.float32)),
+        "indptr: must be uint8, uint16 or int32, but has ONNX element type 1",
+    ),
+    "indptr empty": (
+        change_constant("indptr", lambda a: a[:0]),
+        "indptr: must have at least 2 entries, but has 0",
+    ),
+    "indptr too short": (
+        change_constant("indptr", lambda a: a[:-1]),
+        "indptr: must end with the number of blocks",
+    ),
+    "indptr too long": (
+        change_constant("indptr", lambda a: np.append(a, a[-1])),
+        "bias: must have 17 entries",
+    ),
+    "values empty": (change_constant("values", lambda a: a[:0]), "values: must have shape"),
+    "bias of rank 0": (
+        change_constant("bias", lambda a: a[0]),
+        "bias: must have rank 1, but has rank 0",
+    ),
+    "bias of int32": (
+        change_constant("bias", lambda a: a.astype(np.int32)),
+        "bias: must be float32 or float16",
+    ),
+    "in_channels zero": (change_attribute("in_channels", to=0), "in_channels: must lie in"),
+    "in_channels negative": (change_attribute("in_channels", to=-24), "in_channels: must lie in"),
+    "in_channels too few": (
+        change_attribute("in_channels", to=23),
+        r"indices: must lie in 0\.\.22, but entry",
+    ),
+    "block_rows zero": (change_attribute("block_rows", to=0), "block_rows: must lie in"),
+    "stride negative": (change_attribute("strides", to=[1, -1]), "strides: must lie in"),
+    "stride huge": (change_attribute("strides", to=[1, 2**40]), "strides: must lie in"),
+    "strides of floats": (
+        change_attribute("strides", to=[1.0, 1.0]),
+        "strides: must be an attribute of type ints",
+    ),
+    "strides of one int": (
+        change_attribute("strides", to=2),
+        "strides: must be an attribute of type ints",
+    ),
+    "activation_min a string": (
+        change_attribute("activation_min", to="0"),
+        "activation_min: must be an attribute of type float",
     ),
     "indices unsorted": (
         change_constant("indices", lambda a: a[::-1].copy()),
@@ -299,6 +362,49 @@ def test_refuses_node(change, message):
         ort_sparse.session(model)
 
 
+@pytest.mark.parametrize("name", ["a" + "\u00e9" * 60, "x" * 10_000, "\u6a21" * 40])
+def test_refuses_node_with_a_name_that_is_cut(name):
+    """The message stays one that every binding of ONNX Runtime can decode."""
+    model = sparse_model(random_op(rng()), [1, 24, 4, 4])
+    rename(name)(model)
+    with pytest.raises(Exception, match="in_channels: must lie in") as caught:
+        ort_sparse.session(model)
+    assert not isinstance(caught.value, UnicodeError)
+
+
+def test_refuses_activation_that_is_no_text():
+    model = sparse_model(random_op(rng()), [1, 24, 4, 4])
+    change_attribute("activation", to=b"a\xff\xfe")(model)
+    with pytest.raises(Exception, match=r"activation: must be one of .*'a\?\?'"):
+        ort_sparse.session(model)
+
+
+def test_nan_and_infinite_weights_are_no_error():
+    model = sparse_model(random_op(rng(), bias=False), [1, 24, 4, 4])
+    change_constant("values", lambda a: set_entry((0, 0), np.nan)(a))(model)
+    change_constant("values", lambda a: set_entry((-1, 0), np.inf)(a))(model)
+    (y,) = ort_sparse.session(model).run(None, {"X": np.ones((1, 24, 4, 4), np.float32)})
+    assert np.isnan(y[0, 0]).all()
+    assert np.isinf(y[0, -1]).all()
+    assert np.isfinite(y[0, 1:-1]).all()
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd"])
+def test_refuses_external_data_outside_the_folder(tmp_path, location):
+    (tmp_path / "secret.bin").write_bytes(bytes(10_000))
+    (tmp_path / "model").mkdir()
+    model = sparse_model(random_op(rng()), [1, 24, 4, 4])
+    for tensor in model.graph.initializer:
+        if tensor.name == "values":
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=location)
+    path = tmp_path / "model" / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(Exception, match=r"[Ee]xternal data"):
+        ort_sparse.session(path)
+
+
 def test_refuses_missing_weights():
     model = sparse_model(random_op(rng()), [1, 24, 4, 4])
     drop_input("indices")(model)
@@ -318,6 +424,9 @@ def test_refuses_clip_bounds():
     [
         ((1, 23, 4, 4), "X: must have 24 channels on axis 1, but has 23"),
         ((1, 24, 4), "X: must have 2 spatial axes"),
+        ((24,), "X: must have rank 2 to 5, but has rank 1"),
+        ((1, 24, 1, 1, 1, 1), "X: must have rank at most 5, but has rank 6"),
+        ((1, 0, 4, 4), "X: must have 24 channels on axis 1, but has 0"),
     ],
 )
 def test_refuses_input_at_run_time(shape, message):
@@ -334,6 +443,28 @@ def test_refuses_residual_at_run_time():
     x, residual = np.zeros((1, 24, 5), np.float32), np.zeros((1, 16, 6), np.float32)
     with pytest.raises(Exception, match="residual: must have the shape of Y"):
         session.run(None, {"X": x, "R": residual})
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (1, 16, 5, 1), (2, 16, 5), (1, 15, 5), (0, 16, 5)])
+def test_refuses_residual_of_another_shape(shape):
+    names = [f"r{axis}" for axis in range(len(shape))]
+    model = sparse_model(random_op(rng()), ["n", 24, "w"], residual=True)
+    model.graph.input[1].CopyFrom(helper.make_tensor_value_info("R", TensorProto.FLOAT, names))
+    session = ort_sparse.session(model)
+    feeds = {"X": np.zeros((1, 24, 5), np.float32), "R": np.zeros(shape, np.float32)}
+    with pytest.raises(Exception, match="residual: must have the shape of Y"):
+        session.run(None, feeds)
+
+
+@pytest.mark.parametrize("value", ["", "x" * 5000, "\u00e9" * 10, "Session"])
+def test_refuses_threading_of_any_other_text(value):
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("ort_sparse.threading", value)
+    with pytest.raises(
+        Exception, match=r"ort_sparse\.threading: must be session or openmp"
+    ) as caught:
+        options.register_custom_ops_library(ort_sparse.get_library_path())
+    assert not isinstance(caught.value, UnicodeError)
 
 
 def test_refuses_threading():
@@ -356,6 +487,14 @@ def test_isa_from_the_environment(isa, monkeypatch):
             ort_sparse.session(model)
     else:
         assert_matches(ort_sparse.session(model), op, x)
+
+
+@pytest.mark.parametrize("isa", [b"\xff\xfe", b"x" * 100_000, b"AVX2", b" ", b"avx2 "])
+def test_refuses_any_other_isa(isa, monkeypatch):
+    monkeypatch.setitem(os.environb, b"ORT_SPARSE_ISA", isa)
+    with pytest.raises(Exception, match="ORT_SPARSE_ISA: must be an instruction set") as caught:
+        ort_sparse.session(sparse_model(random_op(rng()), [1, 24, 4, 4]))
+    assert not isinstance(caught.value, UnicodeError)
 
 
 def test_import_is_light():

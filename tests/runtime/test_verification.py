@@ -7,7 +7,13 @@ from models import sparse_model
 from onnx import TensorProto, helper, numpy_helper
 from oracle import random_op
 
-from ort_sparse import InvalidArgumentError, InvalidModelError, VerificationError, verify
+from ort_sparse import (
+    InvalidArgumentError,
+    InvalidModelError,
+    UnsupportedModelError,
+    VerificationError,
+    verify,
+)
 from ort_sparse.verification import compare, inputs_of, random_inputs
 
 
@@ -66,6 +72,26 @@ def test_a_model_that_cannot_be_loaded():
     model.graph.node[0].op_type = "Nonsense"
     with pytest.raises(InvalidModelError, match="onnxruntime cannot load it"):
         compare(scaled(1), model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tolerance": -1}, "tolerance: must be at least 0, but is -1"),
+        ({"tolerance": float("nan")}, "tolerance: must be at least 0, but is nan"),
+        ({"batch": 0}, "batch: must be at least 1, but is 0"),
+        ({"seed": -1}, "seed: must be at least 0, but is -1"),
+    ],
+)
+def test_refuses_options(options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        compare(scaled(1), scaled(1), **options)
+
+
+def test_inputs_are_limited():
+    model = scaled(1, shape=(2**40, 2**20))
+    with pytest.raises(UnsupportedModelError, match=r"input 'x': .* at most 67108864 elements"):
+        compare(model, model)
 
 
 def test_random_inputs_are_reproducible():

@@ -208,6 +208,11 @@ CONTRADICTIONS = [
         set_in(f"{TENSOR}[4].shape", np.array([5], np.int32)),
         "needs 20 bytes, but its buffer has 16",
     ),
+    (
+        set_in(f"{TENSOR}[4].shape", np.full(100_000, 2**31 - 1, np.int32)),
+        "tensor 'bias': its rank must be at most 32, but is 100000",
+    ),
+    (set_in(f"{TENSOR}[4].shape", np.array([2, -2], np.int32)), "but its shape is (2, -2)"),
     (set_in(f"{TENSOR}[4].buffer", 0), "'bias': operator FULLY_CONNECTED reads it, but it has no"),
     (set_in(f"{TENSOR}[0].shapeSignature", np.array([-2, 8], np.int32)), "does not fit its shape"),
     (set_in(f"{TENSOR}[0].shapeSignature", np.array([-1], np.int32)), "does not fit its shape"),
@@ -294,6 +299,19 @@ def test_a_flattened_input_of_too_many_rows_is_refused() -> None:
     data = fully_connected((2**16, 2**16, 8), schema.FullyConnectedOptionsT())
     with pytest.raises(UnsupportedModelError, match="'x': FULLY_CONNECTED flattens it to 42949672"):
         convert_up_to_tf2onnx(data)
+
+
+def test_constants_that_share_a_buffer_are_limited() -> None:
+    file = FileBuilder()
+    x, y = file.tensor("x", (1,)), file.tensor("y", (1,))
+    constants = [file.constant("c", np.zeros(2**20, np.float32))]
+    constants += [file.tensor("c", (2**20,)) for _ in range(200)]
+    for index in constants:
+        file.subgraph.tensors[index].buffer = 1
+    file.operator("RELU", [x], [y])
+    message = f"the constants of all tensors take {201 * 2**22} bytes, more than the"
+    with pytest.raises(UnsupportedModelError, match=message):
+        convert_up_to_tf2onnx(file.finish([x], [y, *constants]))
 
 
 def test_packed_buffers_are_aligned() -> None:
