@@ -83,6 +83,7 @@ cdef class _Array:
         if self.view.ndim > MAX_RANK:
             raise InvalidArgumentError(
                 f"{name}: must have rank at most {MAX_RANK}, but has rank {self.view.ndim}")
+        self.tensor.given = True
         self.tensor.data = self.view.buf
         self.tensor.element_type = element_type(&self.view)
         self.tensor.rank = self.view.ndim

@@ -51,7 +51,9 @@ cdef inline OrtStatus* create_kernel(
     size = sizeof(kernel.node)
     if not succeeded(api, api.KernelInfo_GetNodeName(info, kernel.node, &size)):
         snprintf(kernel.node, sizeof(kernel.node), b"(a name of %zu characters)", size)
-    if read_parts(api, info, &parts, &kernel.strides, &error):
+    if (read_parts(api, info, &parts, &kernel.strides, &error)
+            and find_input(
+                api, info, INPUT_RESIDUAL, b"residual", &kernel.has_residual, &error)):
         kernel.layer = create_layer(
             &parts, expected_pixels(api, info, &kernel.strides), NULL, 0, &error)
     if kernel.layer == NULL:
@@ -62,7 +64,6 @@ cdef inline OrtStatus* create_kernel(
     kernel.rows = (parts.indptr.dims[0] - 1) * parts.block_rows
     kernel.columns = parts.in_channels
     kernel.openmp = (<const SparseConvOp*>op).openmp
-    kernel.has_residual = is_given(api, info, INPUT_RESIDUAL)
     out[0] = kernel
     return NULL
 
@@ -235,7 +236,7 @@ cdef inline OrtStatus* infer_shape(
     cdef size_t rank = 0, indptr_rank = 0, i
     cdef int64_t dims[MAX_RANK]
     cdef int64_t strides[MAX_SPATIAL]
-    cdef int64_t entries = -1
+    cdef int64_t entries = -1, block_rows
     cdef const char* names[MAX_RANK]
     status = api.ShapeInferContext_GetInputTypeShape(context, INPUT_X, &x)
     if status == NULL:
@@ -248,14 +249,17 @@ cdef inline OrtStatus* infer_shape(
     if (succeeded(api, api.ShapeInferContext_GetInputTypeShape(context, INPUT_INDPTR, &indptr))
             and succeeded(api, api.GetDimensionsCount(indptr, &indptr_rank)) and indptr_rank == 1):
         succeeded(api, api.GetDimensions(indptr, &entries, 1))
-    dims[1] = -1 if entries < 2 else (entries - 1) * inferred_int(api, context, b"block_rows", 1)
+    block_rows = inferred_int(api, context, b"block_rows", 1)
+    dims[1] = -1
+    if 2 <= entries <= INT_MAX and 1 <= block_rows <= MAX_BLOCK_ROWS:
+        dims[1] = (entries - 1) * block_rows
     names[1] = b""
     inferred_strides(api, context, strides)
     for i in range(2, rank):
         if strides[i - 2] != 1:
             names[i] = b""
             if dims[i] >= 0:
-                dims[i] = (dims[i] + strides[i - 2] - 1) // strides[i - 2]
+                dims[i] = divide_up(dims[i], strides[i - 2])
     status = api.CreateTensorTypeAndShapeInfo(&y)
     if status == NULL:
         status = api.SetTensorElementType(y, ORT_FLOAT)

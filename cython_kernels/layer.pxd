@@ -23,12 +23,16 @@ cdef enum ElementType:  # the numbers of ONNX's TensorProto.DataType
 cdef enum:
     MAX_RANK = 5
     MAX_SPATIAL = 3
+    # So that no node makes more work or memory than the size of the model warrants.
+    MAX_BLOCK_ROWS = 64
+    MAX_IN_CHANNELS = 1 << 24
 
 cdef struct Message:
     char text[512]
 
-cdef struct Tensor:  # data is NULL where an optional tensor is absent
-    const void* data
+cdef struct Tensor:
+    bint given  # unless an optional tensor is absent
+    const void* data  # may be NULL where there is no element
     int element_type
     size_t rank
     int64_t dims[MAX_RANK]
@@ -59,6 +63,11 @@ cdef inline void make_ascii(Message* message) noexcept nogil:
         if not c" " <= message.text[i] <= c"~":
             message.text[i] = c"?"
         i += 1
+
+
+cdef inline int64_t divide_up(int64_t a, int64_t b) noexcept nogil:
+    """Return a / b rounded up, for any a >= 0 and b > 0; a + b may not fit."""
+    return a // b + (a % b != 0)
 
 
 cdef inline bint activation_from_name(
@@ -121,7 +130,7 @@ cdef inline bint check_tensor(
         const Tensor* tensor, const char* name, bint is_float, size_t rank,
         Message* error) noexcept nogil:
     cdef int kind = tensor.element_type
-    if tensor.data == NULL and tensor.rank == 0:
+    if not tensor.given:
         snprintf(error.text, sizeof(error.text), b"%s: must be given, but is missing", name)
         return False
     if is_float and kind != ELEMENT_FLOAT and kind != ELEMENT_FLOAT16:
@@ -200,13 +209,14 @@ cdef inline bint check_indices(const LayerParts* parts, Message* error) noexcept
 cdef inline bint check_parts(const LayerParts* parts, Message* error) noexcept nogil:
     """Check every rule that the weights, bias, slope and activation must keep."""
     cdef int64_t block_rows = parts.block_rows, blocks, rows
-    if parts.in_channels < 1 or parts.in_channels > INT_MAX:
+    if parts.in_channels < 1 or parts.in_channels > MAX_IN_CHANNELS:
         snprintf(error.text, sizeof(error.text),
-                 b"in_channels: must lie in 1..2**31-1, but is %lld", <long long>parts.in_channels)
+                 b"in_channels: must lie in 1..2**24, but is %lld", <long long>parts.in_channels)
         return False
-    if block_rows < 1 or block_rows > INT_MAX:
+    if block_rows < 1 or block_rows > MAX_BLOCK_ROWS:
         snprintf(error.text, sizeof(error.text),
-                 b"block_rows: must lie in 1..2**31-1, but is %lld", <long long>block_rows)
+                 b"block_rows: must lie in 1..%d, but is %lld",
+                 <int>MAX_BLOCK_ROWS, <long long>block_rows)
         return False
     if not (check_tensor(&parts.values, b"values", True, 2, error)
             and check_tensor(&parts.indices, b"indices", False, 1, error)
@@ -217,10 +227,11 @@ cdef inline bint check_parts(const LayerParts* parts, Message* error) noexcept n
                  b"indptr: must have at least 2 entries, but has %lld",
                  <long long>parts.indptr.dims[0])
         return False
-    if parts.indptr.dims[0] - 1 > INT_MAX // block_rows:
+    if parts.indptr.dims[0] - 1 > INT_MAX // (block_rows * parts.in_channels):
         snprintf(error.text, sizeof(error.text),
-                 b"indptr: output channels must fit 2**31-1, but are %lld times %lld",
-                 <long long>(parts.indptr.dims[0] - 1), <long long>block_rows)
+                 b"indptr: the matrix must have at most 2**31-1 cells, but has %lld block rows of "
+                 b"%lld rows and %lld columns", <long long>(parts.indptr.dims[0] - 1),
+                 <long long>block_rows, <long long>parts.in_channels)
         return False
     blocks = parts.indices.dims[0]
     if parts.values.dims[0] != blocks or parts.values.dims[1] != block_rows:
@@ -229,22 +240,17 @@ cdef inline bint check_parts(const LayerParts* parts, Message* error) noexcept n
                  <long long>blocks, <long long>block_rows,
                  <long long>parts.values.dims[0], <long long>parts.values.dims[1])
         return False
-    if blocks > INT_MAX // block_rows:
-        snprintf(error.text, sizeof(error.text),
-                 b"values: must have at most 2**31-1 entries, but has %lld times %lld",
-                 <long long>blocks, <long long>block_rows)
-        return False
     if not (check_indptr(&parts.indptr, blocks, error) and check_indices(parts, error)):
         return False
     rows = (parts.indptr.dims[0] - 1) * block_rows
-    if parts.bias.data != NULL and not check_channel_vector(&parts.bias, b"bias", rows, error):
+    if parts.bias.given and not check_channel_vector(&parts.bias, b"bias", rows, error):
         return False
-    if (parts.slope.data != NULL) != (parts.activation == SPMM_PRELU):
+    if parts.slope.given != (parts.activation == SPMM_PRELU):
         snprintf(error.text, sizeof(error.text), b"slope: must be given with activation prelu "
                  b"and with no other, but is %s",
-                 b"missing" if parts.slope.data == NULL else b"given with another")
+                 b"given with another" if parts.slope.given else b"missing")
         return False
-    if parts.slope.data != NULL and not check_channel_vector(&parts.slope, b"slope", rows, error):
+    if parts.slope.given and not check_channel_vector(&parts.slope, b"slope", rows, error):
         return False
     if parts.activation == SPMM_CLIP and not parts.minimum <= parts.maximum:
         snprintf(error.text, sizeof(error.text),
@@ -323,13 +329,13 @@ cdef inline spmm_layer* create_layer(
     values = widen_floats(&parts.values, parts.values.dims[0] * parts.block_rows)
     indices = widen_indices(&parts.indices)
     indptr = widen_indices(&parts.indptr)
-    if parts.bias.data != NULL:
+    if parts.bias.given:
         bias = widen_floats(&parts.bias, matrix.rows)
-    if parts.slope.data != NULL:
+    if parts.slope.given:
         slope = widen_floats(&parts.slope, matrix.rows)
     if (values != NULL and indices != NULL and indptr != NULL
-            and (bias != NULL or parts.bias.data == NULL)
-            and (slope != NULL or parts.slope.data == NULL)):
+            and (bias != NULL or not parts.bias.given)
+            and (slope != NULL or not parts.slope.given)):
         matrix.values = values
         matrix.indices = indices
         matrix.indptr = indptr
@@ -400,7 +406,7 @@ cdef inline bint plan_run(
         if strides.count:
             run.stride[MAX_SPATIAL - spatial + i] = strides.size[i]
     for i in range(MAX_SPATIAL):
-        run.output_size[i] = (run.input_size[i] + run.stride[i] - 1) // run.stride[i]
+        run.output_size[i] = divide_up(run.input_size[i], run.stride[i])
     for i in range(spatial):
         y_dims[2 + i] = run.output_size[MAX_SPATIAL - spatial + i]
     return True

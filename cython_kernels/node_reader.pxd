@@ -150,18 +150,23 @@ cdef inline bint describe(
             api, api.GetTensorMutableData(<OrtValue*>value, &data)):
         snprintf(error.text, sizeof(error.text), b"%s: cannot be read", name)
         return False
+    out.given = True
     out.data = data
     return True
 
 
-cdef inline bint is_given(
-        const OrtApi* api, const OrtKernelInfo* info, size_t index) noexcept nogil:
-    """Say whether the node has this input; an absent optional one has an empty name."""
+cdef inline bint find_input(
+        const OrtApi* api, const OrtKernelInfo* info, size_t index, const char* name,
+        bint* given, Message* error) noexcept nogil:
+    """Learn whether the node has this input; an absent optional one has an empty name."""
     cdef size_t count = 0, size = 0
-    if not succeeded(api, api.KernelInfo_GetInputCount(info, &count)) or index >= count:
+    if (not succeeded(api, api.KernelInfo_GetInputCount(info, &count))
+            or (index < count and not succeeded(
+                api, api.KernelInfo_GetInputName(info, index, NULL, &size)))):
+        snprintf(error.text, sizeof(error.text), b"%s: the node's inputs cannot be read", name)
         return False
-    return (succeeded(api, api.KernelInfo_GetInputName(info, index, NULL, &size))
-            and size > 1)  # the size counts the final NUL
+    given[0] = size > 1  # the size counts the final NUL
+    return True
 
 
 cdef inline bint read_constant(
@@ -169,8 +174,11 @@ cdef inline bint read_constant(
         Tensor* out, Message* error) noexcept nogil:
     cdef const OrtValue* value = NULL
     cdef int is_constant = 0
+    cdef bint given = False
     memset(out, 0, sizeof(Tensor))
-    if not is_given(api, info, index):
+    if not find_input(api, info, index, name, &given, error):
+        return False
+    if not given:
         return True  # `check_parts` knows which ones must be there
     if (not succeeded(
             api, api.KernelInfoGetConstantInput_tensor(info, index, &is_constant, &value))
@@ -223,6 +231,6 @@ cdef inline int64_t expected_pixels(
             if dims[i] < 1 or dims[i] > INT_MAX or pixels > INT_MAX:
                 pixels = 0
                 break
-            pixels *= (dims[i] + stride - 1) // stride
+            pixels *= divide_up(dims[i], stride)
     api.ReleaseTypeInfo(type_info)
     return pixels

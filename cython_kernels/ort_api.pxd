@@ -91,7 +91,9 @@ cdef struct OrtApi:
     void* gap_94[4]
     void (*ReleaseTypeInfo)(OrtTypeInfo* info) noexcept nogil  # 98
     void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo* info) noexcept nogil  # 99
-    void* gap_100[30]
+    void* gap_100
+    void (*ReleaseCustomOpDomain)(OrtCustomOpDomain* domain) noexcept nogil  # 101
+    void* gap_102[28]
     StatusPtr (*AddSessionConfigEntry)(OrtSessionOptions* options, const char* key, const char* value) noexcept nogil  # 130
     void* gap_131[31]
     StatusPtr (*KernelInfoGetAttributeArray_float)(const OrtKernelInfo* info, const char* name, float* out, size_t* count) noexcept nogil  # 162

@@ -97,6 +97,8 @@ cdef inline OrtStatus* create_registration(
     if status == NULL:
         status = api.CustomOpDomain_Add(created.domain, &created.op.callbacks)
     if status != NULL:
+        if created.domain != NULL:
+            api.ReleaseCustomOpDomain(created.domain)
         free(created)
         return status
     out[0] = created

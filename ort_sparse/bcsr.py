@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from .errors import InvalidArgumentError
 
-__all__ = ["CANDIDATE_BLOCK_ROWS", "BlockCSR", "smallest_index_dtype"]
+__all__ = ["CANDIDATE_BLOCK_ROWS", "MAX_BLOCK_ROWS", "BlockCSR", "smallest_index_dtype"]
 
 CANDIDATE_BLOCK_ROWS = (1, 2, 4)
 """Block heights that ``block_rows="auto"`` chooses from."""
+
+MAX_BLOCK_ROWS = 64
+"""Greatest block height."""
 
 _VALUE_DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
 _INDEX_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32))
@@ -50,9 +53,10 @@ class BlockCSR:
         Column of each block; strictly increasing within a block row.
     indptr : ndarray, shape (rows / block_rows + 1,), uint8, uint16 or int32
     shape : (int, int)
-        Rows (output channels) and columns (input channels), both positive.
+        Rows (output channels) and columns (input channels), both positive; at most 2^24 columns
+        and 2^31-1 cells.
     block_rows : int
-        Block height; divides the number of rows.
+        Block height, 1 to `MAX_BLOCK_ROWS`; divides the number of rows.
 
     Raises
     ------
@@ -162,11 +166,18 @@ def _check(matrix: BlockCSR) -> None:
     rows, columns = matrix.shape
     values, indices, indptr = matrix.values, matrix.indices, matrix.indptr
     require(rows >= 1 and columns >= 1, "shape", "must be positive", matrix.shape)
-    require(max(rows, columns) < 2**31, "shape", "must fit int32", matrix.shape)
+    require(columns <= 2**24, "shape", "must have at most 2**24 columns", matrix.shape)
+    require(rows * columns < 2**31, "shape", "must have at most 2**31-1 cells", matrix.shape)
     require(
         matrix.block_rows >= 1 and rows % matrix.block_rows == 0,
         "block_rows",
         f"must divide the {rows} rows",
+        matrix.block_rows,
+    )
+    require(
+        matrix.block_rows <= MAX_BLOCK_ROWS,
+        "block_rows",
+        f"must be at most {MAX_BLOCK_ROWS}",
         matrix.block_rows,
     )
     require(values.dtype in _VALUE_DTYPES, "values", "must be float32 or float16", values.dtype)

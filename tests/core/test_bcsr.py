@@ -92,7 +92,12 @@ BROKEN = {
     "block_rows zero": ({"block_rows": 0}, "block_rows: must divide"),
     "block_rows no divisor": ({"block_rows": 3}, "block_rows: must divide"),
     "no columns": ({"shape": (4, 0)}, "shape: must be positive"),
-    "too many columns": ({"shape": (4, 2**31)}, "shape: must fit int32"),
+    "too many columns": ({"shape": (4, 2**24 + 1)}, r"shape: must have at most 2\*\*24 columns"),
+    "too many cells": ({"shape": (2**8, 2**24)}, r"shape: must have at most 2\*\*31-1 cells"),
+    "block_rows too many": (
+        {"block_rows": 65, "shape": (130, 5)},
+        "block_rows: must be at most 64",
+    ),
 }
 
 

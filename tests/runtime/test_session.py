@@ -317,7 +317,7 @@ BAD_NODES = {
     "bias computed": (computed("bias"), "bias: must be constant"),
     "no in_channels": (
         change_attribute("in_channels"),
-        r"in_channels: must lie in 1\.\.2\*\*31-1, but is 0",
+        r"in_channels: must lie in 1\.\.2\*\*24, but is 0",
     ),
     "in_channels a float": (
         change_attribute("in_channels", to=24.0),
@@ -328,7 +328,7 @@ BAD_NODES = {
     "block_rows wrong": (change_attribute("block_rows", to=2), "values: must have shape"),
     "block_rows huge": (
         change_attribute("block_rows", to=2**31 - 1),
-        "indptr: output channels must fit",
+        r"block_rows: must lie in 1\.\.64, but is 2147483647",
     ),
     "stride zero": (change_attribute("strides", to=[1, 0]), "strides: must lie in"),
     "too many strides": (
