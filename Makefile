@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 40
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
 
-.PHONY: demo test lint format arm64 mutants clean
+.PHONY: demo test lint format arm64 mutants sanitize fuzz clean
 
 demo: $(VENV)/installed
 	$(BIN)/ort-sparse demo
@@ -38,10 +39,21 @@ MODELS ?= ../shared/models/face_detection_full_range_sparse.tflite
 mutants: $(VENV)/installed
 	PYTHONPATH=tests:tests/converters/tflite $(BIN)/python -m mutants.runner $(MODELS)
 
+# Need Debian, and root where clang is missing.
+sanitize: $(VENV)/installed
+	tests/native/install.sh
+	$(BIN)/python -m pytest tests/native
+
+fuzz: $(VENV)/installed
+	tests/native/install.sh
+	$(BIN)/python fuzz/run.py native --seconds $(FUZZ_SECONDS)
+	$(BIN)/python fuzz/run.py reader --seconds $(FUZZ_SECONDS)
+	$(BIN)/python fuzz/run.py sparsity --seconds $(FUZZ_SECONDS)
+
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[tflite,test,bench]'
+	$(BIN)/pip install --quiet --editable '.[tflite,test,bench,fuzz]'
 	touch $@
 
 clean:
