@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 40
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
 
-.PHONY: demo test lint format arm64 mutants sanitize fuzz clean
+.PHONY: demo test lint format arm64 mutants sanitize fuzz soak compat clean
 
 demo: $(VENV)/installed
 	$(BIN)/ort-sparse demo
@@ -49,6 +49,16 @@ fuzz: $(VENV)/installed
 	$(BIN)/python fuzz/run.py native --seconds $(FUZZ_SECONDS)
 	$(BIN)/python fuzz/run.py reader --seconds $(FUZZ_SECONDS)
 	$(BIN)/python fuzz/run.py sparsity --seconds $(FUZZ_SECONDS)
+
+# Sessions for minutes; memory must stay flat.
+MINUTES ?= 5
+soak: $(VENV)/installed
+	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES)
+
+# All versions of Python, onnxruntime and NumPy that we say we support. Pythons must be on PATH; with
+# pyenv: PYENV_VERSION=3.11.7:3.12.1:3.13.0 make compat
+compat: $(VENV)/installed
+	$(BIN)/python -m pytest -rA -m compat tests/packaging/test_compatibility.py
 
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)

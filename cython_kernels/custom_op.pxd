@@ -297,7 +297,8 @@ cdef inline void fill_op(
     callbacks.GetVariadicOutputHomogeneity = op_no_variadic_homogeneity
     callbacks.CreateKernelV2 = create_kernel
     callbacks.KernelComputeV2 = compute
-    callbacks.InferOutputShapeFn = infer_shape
+    if api_version >= MIN_SHAPE_INFERENCE_VERSION:
+        callbacks.InferOutputShapeFn = infer_shape
     callbacks.GetStartVersion = op_version
     callbacks.GetEndVersion = op_version
     callbacks.GetMayInplace = op_may_inplace

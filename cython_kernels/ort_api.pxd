@@ -10,6 +10,9 @@ from libc.stdint cimport int64_t, uint32_t
 
 cdef enum:
     MIN_API_VERSION = 17
+    # Older runtimes crash before they infer the shape of a node without an optional input that is not
+    # its last one (seen on 1.17 to 1.23); there, shapes come from the model's own value_info.
+    MIN_SHAPE_INFERENCE_VERSION = 24
     MAX_CUSTOM_OP_VERSION = 18  # the newest layout of OrtCustomOp that is declared below
 
 cdef enum OrtErrorCode:

@@ -5,25 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
-
-import pytest
-
-PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    # Builds the source distribution first, and the wheel from that.
-    subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, PROJECT],
-        check=True,
-        capture_output=True,
-    )
-    assert list(folder.glob("*.tar.gz"))
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 def test_wheel_holds_one_import_package(wheel):

@@ -1,0 +1,102 @@
+"""Convert, check and run a model with whatever is installed; prints the versions as JSON.
+
+A program of its own: test_compatibility.py runs it in environments of many versions.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from models import sparse_model
+from onnx import TensorProto, helper, numpy_helper
+from oracle import random_op, sparse_conv
+
+import ort_sparse
+from ort_sparse.kernels import Layer
+from ort_sparse.op import Activation
+
+PACKAGES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "protobuf", "rich", "typer")
+
+
+def check_operator() -> None:
+    """Run nodes with and without each of the optional inputs, float16 and dynamic."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 24, 28, 28), np.float32)
+    residual = rng.standard_normal((2, 64, 28, 28), np.float32)
+    for name, bias, added in itertools.product(("clip", "prelu"), (False, True), (None, residual)):
+        activation = Activation(name, 0, 6)
+        op = random_op(rng, 64, 24, dtype=np.float16, activation=activation, bias=bias)
+        model = sparse_model(op, ["n", 24, "h", "w"], residual=added is not None)
+        feeds = {"X": x} if added is None else {"X": x, "R": added}
+        expected = sparse_conv(op, x, added)
+        for threading in ("session", "openmp"):
+            (y,) = ort_sparse.session(model, threading=threading).run(None, feeds)
+            np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(Layer(op)(x, added), expected, rtol=0, atol=1e-4)
+
+
+def check_conversion(folder: Path) -> None:
+    """Convert a dense model by call and by command, and compare with dense ONNX Runtime."""
+    dense = _dense_model()
+    sparse = ort_sparse.convert(dense, layers="all")
+    onnx.checker.check_model(sparse, check_custom_domain=True)
+    assert [node.op_type for node in sparse.graph.node].count("SparseConv1x1") == 2
+    x = np.random.default_rng(2).standard_normal((3, 64, 9, 9), np.float32)
+    reference = onnxruntime.InferenceSession(
+        dense.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    np.testing.assert_allclose(
+        ort_sparse.session(sparse).run(None, {"X": x})[0],
+        reference.run(None, {"X": x})[0],
+        rtol=0,
+        atol=1e-4,
+    )
+    onnx.save(dense, folder / "dense.onnx")
+    for command in (
+        ["convert", "dense.onnx", "-o", "sparse.onnx", "--layers", "all"],
+        ["verify", "dense.onnx", "sparse.onnx"],
+        ["inspect", "sparse.onnx"],
+    ):
+        program = Path(sys.executable).with_name("ort-sparse")
+        subprocess.run([program, *command], check=True, capture_output=True, text=True, cwd=folder)
+
+
+def _dense_model() -> onnx.ModelProto:
+    rng = np.random.default_rng(1)
+    weights = rng.standard_normal((2, 64, 64, 1, 1), np.float32) / 4
+    weights[rng.random(weights.shape) < 0.8] = 0
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["X", "W0"], ["A"], name="first"),
+            helper.make_node("Relu", ["A"], ["B"], name="relu"),
+            helper.make_node("Conv", ["B", "W1"], ["C"], name="second"),
+            helper.make_node("Add", ["C", "X"], ["Y"], name="add"),
+        ],
+        "graph",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["n", 64, 9, 9])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["n", 64, 9, 9])],
+        [numpy_helper.from_array(weights[i], f"W{i}") for i in range(2)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def main() -> None:
+    check_operator()
+    with tempfile.TemporaryDirectory() as folder:
+        check_conversion(Path(folder))
+    versions = {"python": platform.python_version()}
+    print(json.dumps(versions | {name: importlib.metadata.version(name) for name in PACKAGES}))
+
+
+if __name__ == "__main__":
+    main()
