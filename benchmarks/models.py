@@ -40,11 +40,15 @@ def find(model: str, folder: Path) -> Path:
     """Return the file of a model; a network that is not there yet is built."""
     if model not in zoo.names():
         return Path(model)
-    path = folder / f"{model}.tflite"
+    return build_once(model, folder / f"{model}.tflite")
+
+
+def build_once(network: str, path: Path, *, sparsity: float | None = None) -> Path:
+    """Build a network of the zoo unless the file is there; return the file."""
     if not path.exists():
-        report(f"building {model}")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, zoo.build(model))
+        report(f"building {path.name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, zoo.build(network, sparsity=sparsity))
     return path
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from benchmarks import models
 from ort_sparse import zoo
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.files import write_atomically
@@ -76,7 +77,6 @@ def gather(tflite: Path, folder: Path) -> Facts:
     parameters, zeros = count_parameters(every.dense)
     macs, nonzero_macs = count_macs(every.dense)
     _, height, width, _ = inputs_of(every.dense)[0].shape
-    is_built = tflite.stem in zoo.names()
     return Facts(
         image_height=height,
         image_width=width,
@@ -85,7 +85,7 @@ def gather(tflite: Path, folder: Path) -> Facts:
         macs=macs,
         nonzero_macs=nonzero_macs,
         tflite_bytes=tflite.stat().st_size,
-        dense_tflite_bytes=len(zoo.build(tflite.stem, sparsity=0.0)) if is_built else None,
+        dense_tflite_bytes=_dense_tflite_bytes(tflite.stem, folder),
         onnx_bytes=every.model.ByteSize(),
         dense_onnx_bytes=every.dense.ByteSize(),
         layers=len(every.layers),
@@ -98,6 +98,14 @@ def gather(tflite: Path, folder: Path) -> Facts:
 def load_pair(network: str, folder: Path) -> ModelPair:
     """Return the forms of a network that are measured: dense, and with ``--layers auto``."""
     return ModelPair(*(onnx.load(_path(network, form, folder)) for form in ("dense", "sparse")))
+
+
+def _dense_tflite_bytes(network: str, folder: Path) -> int | None:
+    """Return the size of the same network, exported without zeros."""
+    if network not in zoo.names():
+        return None
+    path = folder / f"{network}.dense.tflite"
+    return models.build_once(network, path, sparsity=0.0).stat().st_size
 
 
 def count_parameters(model: onnx.ModelProto) -> tuple[int, int]:
