@@ -46,7 +46,7 @@ _OUTCOME = """\
 largest value of an output. Latency is that of `--layers auto`: median milliseconds of dense ONNX
 Runtime and of the converted model, which take turns in one run, and the ratio of both."""
 
-_PUBLISHED_HEADINGS = ("network", "pruned layers", "pattern", "top-1 %", "ms", "file")
+_PUBLISHED_HEADINGS = ("network", "pruned layers", "pattern", "top-1 %", "Snapdragon ms", "file")
 _WORK_HEADINGS = (
     *("network", "image", "parameters", "zeros", "MACs", "nonzero"),
     *("TFLite dense", "TFLite sparse", "ONNX dense", "ours", "ours / TFLite sparse"),
