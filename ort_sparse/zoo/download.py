@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ def download(
     url : str
         An address that begins with ``http://`` or ``https://``.
     path : Path
-        File to write. After an error it keeps what has arrived, for the next call.
+        File to write; one process at a time. After an error it keeps what has arrived, for the
+        next call.
     max_bytes : int
         A larger file is refused.
     timeout_seconds : float
@@ -102,7 +104,7 @@ def _continues(response: Any, start: int, etag: str) -> bool:
 
 def _request(url: str, headers: dict[str, str], timeout: float) -> Any:
     try:
-        request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", **headers})
+        request = urllib.request.Request(url, headers=headers)
         return urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         return error  # which is a response as well
@@ -112,7 +114,7 @@ def _request(url: str, headers: dict[str, str], timeout: float) -> Any:
 
 def _content_length(url: str, response: Any) -> int:
     length = response.headers.get("Content-Length", "")
-    if not length.isdecimal():
+    if not re.fullmatch("[0-9]{1,18}", length):
         raise DownloadError(f"{url}: the server must tell the size of the file, but does not")
     return int(length)
 

@@ -53,7 +53,7 @@ def fetch(
     ------
     InvalidArgumentError
         If the name is unknown or names a network that is not published, or the folder cannot be
-        written.
+        used.
     DownloadError
         If the file cannot be downloaded, is no TFLite file, or has another digest than before.
         What has arrived of a broken download is kept, and the next call goes on from there.
@@ -111,15 +111,14 @@ def _published(name: str) -> Published:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Make the folder if need be, and keep other processes from fetching into it meanwhile."""
+    """Make the folder if need be, and keep other processes out of it meanwhile."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")  # noqa: SIM115 (closed below, once it is locked)
+        with open(folder / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
     except OSError as error:
-        raise InvalidArgumentError(f"{folder}: cannot be written: {error.strerror}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        raise InvalidArgumentError(f"{folder}: cannot be used: {error.strerror}") from error
 
 
 def _check(path: Path, digest_path: Path) -> None:

@@ -21,7 +21,9 @@ class FileServer:
         Answered to each request.
     etag : str, optional
         Sent with each file; by default it follows from the contents. None sends no ETag.
-    knows_ranges, heeds_if_range, tells_size : bool
+    content_length : str, optional
+        Sent with each file; by default it is right. None sends none.
+    knows_ranges, heeds_if_range : bool
     close_after, stall_after : int, optional
         Bytes of a body after which the connection is closed, or nothing more is sent.
     """
@@ -32,7 +34,8 @@ class FileServer:
         self.ranges: list[str | None] = []
         self.status: int | None = None
         self.etag: str | None = "by contents"
-        self.knows_ranges = self.heeds_if_range = self.tells_size = True
+        self.content_length: str | None = "right"
+        self.knows_ranges = self.heeds_if_range = True
         self.close_after: int | None = None
         self.stall_after: int | None = None
         self.stopped = threading.Event()
@@ -79,8 +82,10 @@ def _handler(server: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
                     self._answer(416, {"Content-Range": f"bytes */{len(body)}"})
                     return
                 headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-            if server.tells_size:
+            if server.content_length == "right":
                 headers["Content-Length"] = str(len(body) - start)
+            elif server.content_length is not None:
+                headers["Content-Length"] = server.content_length
             self._answer(206 if "Content-Range" in headers else 200, headers)
             self._send_body(body[start:])
 

@@ -145,8 +145,9 @@ def test_refuses_a_file_above_the_limit(server, target):
         get(server, target, max_bytes=1000)
 
 
-def test_refuses_a_file_of_unknown_size(server, target):
-    server.tells_size = False
+@pytest.mark.parametrize("size", [None, "-1", "", "1e3", "9" * 5000])
+def test_refuses_a_file_of_unknown_size(server, target, size):
+    server.content_length = size
     with pytest.raises(DownloadError, match="must tell the size"):
         get(server, target)
 

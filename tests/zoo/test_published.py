@@ -106,9 +106,15 @@ def test_two_at_once_download_once(server, model, tmp_path):
     assert len(server.ranges) == 1
 
 
+def test_a_folder_in_the_place_of_the_file(server, tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(InvalidArgumentError, match="cannot be used: Is a directory"):
+        fetch(server, tmp_path)
+
+
 def test_unwritable_folder(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InvalidArgumentError, match=r"file/cache: cannot be written"):
+    with pytest.raises(InvalidArgumentError, match=r"file/cache: cannot be used: Not a dir"):
         fetch(server, tmp_path / "file" / "cache")
 
 
