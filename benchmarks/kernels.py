@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import markdown
 import models
 import numpy as np
 import onnx
@@ -25,6 +26,8 @@ from ort_sparse.conversion import convert_and_report
 from ort_sparse.kernels import Layer, fma_peak, supported_isas
 from ort_sparse.op import OP_TYPE, Activation, SparseConv1x1
 
+HEADINGS = ["layers", "isa", "threads", "ms", "GFLOP/s", "FMA peak", "of peak"]
+HEADINGS += ["packed / block-CSR"]
 NETWORKS = ["mbv1_100_90_12b4_684", "mbv2_140_85_11-16b2_720", "enb0_80_none_751"]
 
 
@@ -46,12 +49,8 @@ class Timing:
     """What one process measured: each layer's fastest run in seconds, and the peak in GFLOP/s."""
 
     seconds: list[float]
+    packed_bytes: list[int]
     peak: float
-
-    @property
-    def total(self) -> float:
-        """Seconds of all layers."""
-        return sum(self.seconds)
 
 
 def main() -> None:
@@ -65,9 +64,7 @@ def main() -> None:
     parser.add_argument("--clamp", action="store_true", help="a clamp in place of SiLU")
     parser.add_argument("--layers", action="store_true", help="show each layer")
     arguments = parser.parse_args()
-    print("| network | isa | threads | layers | ms | GFLOP/s | FMA peak | of peak ", end="")
-    print("| packed / block-CSR |")
-    print("|---|---|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
             path = models.find(model, arguments.folder)
@@ -76,7 +73,8 @@ def main() -> None:
             onnx.save(convert_and_report(path, layers="all", verify=False).model, converted)
             for isa in arguments.isas:
                 for threads in arguments.threads:
-                    report(converted, isa, threads, arguments)
+                    rows += measure_rows(converted, isa, threads, arguments)
+    print(markdown.table(HEADINGS, rows))
 
 
 def read_layers(model: onnx.ModelProto) -> list[Work]:
@@ -106,10 +104,6 @@ def _value(attribute: onnx.AttributeProto) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def layers_of(works: list[Work], isa: str, clamp: bool) -> list[Layer]:
-    return [Layer(_clamped(w.op) if clamp else w.op, isa=isa, pixels=w.pixels) for w in works]
-
-
 def _clamped(op: SparseConv1x1) -> SparseConv1x1:
     if op.activation.name != "silu":
         return op
@@ -119,7 +113,7 @@ def _clamped(op: SparseConv1x1) -> SparseConv1x1:
 def measure(path: Path, isa: str, runs: int, clamp: bool, parallel: bool) -> Timing:
     """Time all layers in this process."""
     works = read_layers(onnx.load(path))
-    layers = layers_of(works, isa, clamp)
+    layers = [Layer(_clamped(w.op) if clamp else w.op, isa=isa, pixels=w.pixels) for w in works]
     buffers = [aligned(max(max(w.op.weights.shape) * w.pixels for w in works)) for _ in range(2)]
     arrays = []
     for i, work in enumerate(works):
@@ -134,7 +128,7 @@ def measure(path: Path, isa: str, runs: int, clamp: bool, parallel: bool) -> Tim
             peak = max(peak, fma_peak(isa))
         for i, (layer, (x, y)) in enumerate(zip(layers, arrays, strict=True)):
             best[i] = min(best[i], layer.time(x, out=y, parallel=parallel))
-    return Timing(best, peak)
+    return Timing(best, [layer.packed_bytes for layer in layers], peak)
 
 
 def aligned(count: int) -> NDArray[np.float32]:
@@ -151,36 +145,33 @@ def in_processes(path: Path, isa: str, threads: int, arguments: argparse.Namespa
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         work = (path, isa, arguments.runs, arguments.clamp, threads > 1)
         timings = [pool.submit(measure, *work).result() for _ in range(arguments.processes)]
-    return sorted(timings, key=lambda timing: timing.total / timing.peak)[len(timings) // 2]
+    return sorted(timings, key=lambda timing: sum(timing.seconds) * timing.peak)[len(timings) // 2]
 
 
-def report(path: Path, isa: str, threads: int, arguments: argparse.Namespace) -> None:
-    """Print one row, and one for each layer where wanted."""
+def measure_rows(
+    path: Path, isa: str, threads: int, arguments: argparse.Namespace
+) -> list[list[object]]:
+    """Return the row of a network, and one for each layer where wanted."""
     models.report(f"{path.stem}: {isa}, threads: {threads}")
     works = read_layers(onnx.load(path))
-    layers = layers_of(works, isa, arguments.clamp)
     timing = in_processes(path, isa, threads, arguments)
-    peak = threads * timing.peak
 
-    def cells(operations: float, seconds: float, packed: int, stored: int) -> str:
-        gflops = operations / seconds / 1e9
-        return (
-            f"| {seconds * 1e3:.3f} | {gflops:.0f} | {peak:.0f} | {gflops / peak:.1%} "
-            f"| {packed / stored:.2f} |"
-        )
+    def row(name: str, layers: slice) -> list[object]:
+        seconds = sum(timing.seconds[layers])
+        gflops = sum(work.operations for work in works[layers]) / seconds / 1e9
+        peak = threads * timing.peak
+        packed = sum(timing.packed_bytes[layers])
+        stored = sum(work.op.weights.nbytes for work in works[layers])
+        figures = [f"{seconds * 1e3:.3f}", f"{gflops:.0f}", f"{peak:.0f}", f"{gflops / peak:.1%}"]
+        return [name, isa, threads, *figures, f"{packed / stored:.2f}"]
 
-    operations = sum(work.operations for work in works)
-    packed = sum(layer.packed_bytes for layer in layers)
-    stored = sum(work.op.weights.nbytes for work in works)
-    name = path.stem + (", clamp" if arguments.clamp else "")
-    print(f"| {name} | {isa} | {threads} | {len(works)}", end=" ")
-    print(cells(operations, timing.total, packed, stored), flush=True)
+    rows = [row(f"{path.stem}{', clamp' if arguments.clamp else ''}", slice(None))]
     if arguments.layers:
-        for work, layer, seconds in zip(works, layers, timing.seconds, strict=True):
-            weights = work.op.weights
-            print(f"| {weights.shape[0]} x {weights.shape[1]} at {work.pixels}", end=" ")
-            print(f"| {isa} | {threads} | block {weights.block_rows}", end=" ")
-            print(cells(work.operations, seconds, layer.packed_bytes, weights.nbytes), flush=True)
+        for i, work in enumerate(works):
+            shape = work.op.weights.shape
+            name = f"{shape[0]} x {shape[1]} at {work.pixels}, block {work.op.weights.block_rows}"
+            rows.append(row(name, slice(i, i + 1)))
+    return rows
 
 
 if __name__ == "__main__":
