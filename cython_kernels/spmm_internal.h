@@ -6,9 +6,9 @@
 #include "spmm.h"
 
 enum {
-    SPMM_LINE_FLOATS = 16,        /* of a 64-byte cache line */
-    SPMM_PANEL_FLOATS = 16 << 10, /* 64 KiB; spmm_panel_budget() of them are used */
-    SPMM_STAGING_FLOATS = 16 << 10,
+    SPMM_PANEL_FLOATS = 16 << 10,   /* 64 KiB; spmm_panel_budget() of them are used */
+    SPMM_STAGING_FLOATS = 16 << 10, /* likewise; spmm_staging_budget() */
+    SPMM_STRIP_PIXELS = 1 << 10,    /* at most */
     SPMM_MOST_CHUNK_ROWS = 1 << 16, /* row numbers within a chunk are 16 bits */
     /* What a task shall be worth, in spmm_work(): 10 microseconds of a good CPU. */
     SPMM_TASK_WORK = 40000,
@@ -33,6 +33,9 @@ struct spmm_layer {
     const struct spmm_isa* isa;
     const spmm_kernel* kernels; /* by number of vectors - 1 */
     int vectors;                /* widest pixel tile for this packing's K-blocks */
+    int64_t strip_vectors;      /* tiles side by side that fill the L1 data cache, in vectors */
+    int64_t staging_floats;     /* of SPMM_STAGING_FLOATS, those that this machine's L2 holds */
+    int64_t l2_bytes;           /* of this machine */
 
     int64_t chunk_count, block_count, block_columns;
     struct spmm_chunk* chunks; /* chunk_count */
@@ -59,8 +62,13 @@ static inline int64_t spmm_work(const struct spmm_layer* layer, int64_t pixels) 
  * caller frees in either case. */
 int spmm_pack(struct spmm_layer*, const struct spmm_matrix*);
 
-/* Bytes of panel that this machine's L1 data cache holds. */
+/* Bytes of this machine's L2 cache. */
+int64_t spmm_l2_bytes(void);
+
+/* Bytes of panel that this machine's L1 data cache holds, and of staging area that half its L2
+ * holds beside the panel. */
 int64_t spmm_panel_budget(void);
+int64_t spmm_staging_budget(void);
 
 /* 64-byte aligned memory, or NULL. */
 void* spmm_allocate(int64_t count, size_t size);

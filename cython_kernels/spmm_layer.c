@@ -37,6 +37,11 @@ static int copy_epilogue(struct spmm_layer* layer, const struct spmm_epilogue* e
     return layer->bias != NULL;
 }
 
+/* Vectors of pixels whose panel of so many channels fits. */
+static int64_t vectors_for(const struct spmm_layer* layer, int64_t channels, int64_t panel_bytes) {
+    return panel_bytes / (channels * layer->isa->lanes * (int64_t)sizeof(float));
+}
+
 /* K-blocks that a pixel tile of `vectors` needs to fit the panel. */
 static int64_t blocks_for(const struct spmm_layer* layer, int vectors, int64_t panel_bytes) {
     int64_t most = panel_bytes / (vectors * layer->isa->lanes * (int64_t)sizeof(float));
@@ -83,6 +88,9 @@ static void choose_tile(struct spmm_layer* layer, int narrowest, int widest, int
         layer->block_count = blocks;
     }
     layer->block_columns = (layer->columns + layer->block_count - 1) / layer->block_count;
+    int64_t most = vectors_for(layer, layer->block_columns, panel_bytes);
+    if (most > SPMM_STRIP_PIXELS / layer->isa->lanes) most = SPMM_STRIP_PIXELS / layer->isa->lanes;
+    layer->strip_vectors = most / layer->vectors * layer->vectors;
 }
 
 /* Chooses the chunks of rows, which let tasks share the pixels of a plane that has few tiles.
@@ -98,9 +106,9 @@ static void choose_chunks(struct spmm_layer* layer, int64_t pixels) {
     int64_t chunks = 1;
     while (chunks * tiles < 4 && 2 * chunks <= cheap && 2 * chunks <= worth) chunks *= 2;
     /* Few pixels of several images are computed together, through a staging area. */
-    int64_t most_rows =
-        (pixels % lanes != 0 && pixels < 256 ? SPMM_STAGING_FLOATS / lanes : SPMM_MOST_CHUNK_ROWS) -
-        SPMM_GROUP_ROWS;
+    int64_t most_rows = (pixels % lanes != 0 && pixels < 256 ? layer->staging_floats / lanes
+                                                             : SPMM_MOST_CHUNK_ROWS) -
+                        SPMM_GROUP_ROWS;
     int64_t least = (layer->rows + most_rows - 1) / most_rows;
     layer->chunk_count = chunks > least ? chunks : least;
 }
@@ -129,6 +137,8 @@ struct spmm_layer* spmm_layer_create(const struct spmm_matrix* matrix,
     layer->kernels = kernels;
     const int64_t usual_pixels = 196;
     if (pixels <= 0) pixels = usual_pixels;
+    layer->staging_floats = spmm_staging_budget() / (int64_t)sizeof(float);
+    layer->l2_bytes = spmm_l2_bytes();
     choose_tile(layer, vectors > 0 ? vectors : 1, vectors > 0 ? vectors : widest, pixels);
     choose_chunks(layer, pixels);
     if (!copy_epilogue(layer, epilogue) || !spmm_pack(layer, matrix)) {

@@ -4,7 +4,7 @@
 int spmm_is_one_pixel(const struct spmm_layer* layer, const struct spmm_run* run,
                       const struct spmm_plan* plan) {
     return plan->plane == 1 && plan->input_plane == 1 && run->batch == 1 &&
-           spmm_chunk_rows(layer) <= SPMM_STAGING_FLOATS;
+           spmm_chunk_rows(layer) <= layer->staging_floats;
 }
 
 void spmm_run_one_pixel(const struct spmm_layer* layer, const struct spmm_run* run,

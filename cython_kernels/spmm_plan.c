@@ -17,17 +17,18 @@ static int is_direct(const struct spmm_layer* layer, const struct spmm_run* run,
 
 /* Divides a region, whose pixels and kind are set, into tasks. */
 static void divide(const struct spmm_layer* layer, const struct spmm_run* run,
-                   struct spmm_region* region) {
+                   const struct spmm_plan* plan, struct spmm_region* region) {
     int64_t lanes = layer->isa->lanes;
     region->vectors = layer->vectors;
     region->spans = run->batch;
     region->span_pixels = region->pixels;
     if (region->flat) {
-        int64_t widest = SPMM_STAGING_FLOATS / (spmm_chunk_rows(layer) * lanes);
+        int64_t widest = layer->staging_floats / (spmm_chunk_rows(layer) * lanes);
         region->vectors = (int)spmm_smaller(layer->vectors, widest);
         region->spans = 1;
         region->span_pixels = run->batch * region->pixels;
     }
+    region->strip = plan->wide_strips && !region->flat ? layer->strip_vectors : region->vectors;
     int64_t work = spmm_larger(1, spmm_work(layer, region->span_pixels)); /* Y may be empty */
     int64_t tiles = spmm_divide_up(region->span_pixels, region->vectors * lanes);
     region->parts = spmm_larger(1, spmm_smaller(tiles, work / SPMM_TASK_WORK));
@@ -51,12 +52,19 @@ static struct spmm_plan make_plan(const struct spmm_layer* layer, const struct s
         plan.strided |= run->stride[axis] != 1;
     }
     plan.one_pixel = spmm_is_one_pixel(layer, run, &plan);
+    /* A narrow tile touches few cache lines in each of many rows of Y. Where those come from
+     * memory, they had better be asked for early, and in runs that the hardware's prefetcher knows.
+     */
+    int64_t x_bytes = run->batch * layer->columns * plan.input_plane * (int64_t)sizeof(float);
+    int64_t y_bytes = run->batch * layer->rows * plan.plane * (int64_t)sizeof(float);
+    plan.wide_strips = x_bytes + y_bytes > 2 * layer->l2_bytes;
+    plan.prefetch = y_bytes > 3 * layer->l2_bytes;
     /* Pixels that do not fill a vector are computed for all images together where that saves
      * at least a vector for every four images. */
     int64_t lanes = layer->isa->lanes, rest = plan.plane % lanes;
     int64_t saved = run->batch - spmm_divide_up(run->batch * rest, lanes);
     int flat = rest != 0 && run->batch > 1 && 4 * saved >= run->batch &&
-               spmm_chunk_rows(layer) * lanes <= SPMM_STAGING_FLOATS;
+               spmm_chunk_rows(layer) * lanes <= layer->staging_floats;
     int64_t whole = flat ? plan.plane - rest : plan.plane;
     if (whole > 0 || !flat) {
         plan.regions[plan.region_count++] =
@@ -66,7 +74,7 @@ static struct spmm_plan make_plan(const struct spmm_layer* layer, const struct s
         plan.regions[plan.region_count++] =
             (struct spmm_region){.first = whole, .pixels = rest, .flat = 1};
     }
-    for (int i = 0; i < plan.region_count; i++) divide(layer, run, &plan.regions[i]);
+    for (int i = 0; i < plan.region_count; i++) divide(layer, run, &plan, &plan.regions[i]);
     return plan;
 }
 

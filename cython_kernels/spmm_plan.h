@@ -10,8 +10,9 @@
 struct spmm_region {
     int64_t first, pixels; /* of each image's output plane */
     int flat;
-    int direct;  /* kernels read X itself instead of a panel */
-    int vectors; /* widest tile */
+    int direct;    /* kernels read X itself instead of a panel */
+    int vectors;   /* widest tile */
+    int64_t strip; /* widest strip: tiles whose panel is filled at once, in vectors */
     int64_t spans, span_pixels;
     int64_t parts;          /* tasks along a span, if spans are split */
     int64_t spans_per_task; /* if they are not, else 1 */
@@ -22,7 +23,9 @@ struct spmm_region {
 struct spmm_plan {
     int64_t plane, input_plane; /* pixels of an image of Y and X */
     int strided;
-    int one_pixel; /* spmm_run_one_pixel() computes it all */
+    int wide_strips; /* whether strips are wider than a tile */
+    int prefetch;    /* whether kernels prefetch Y */
+    int one_pixel;   /* spmm_run_one_pixel() computes it all */
     int region_count;
     struct spmm_region regions[2];
 };
@@ -43,7 +46,7 @@ int64_t spmm_chunk_rows(const struct spmm_layer*);
 /* Points a tile to the weights of one part, and to the bias and slope of its rows. */
 void spmm_select_part(const struct spmm_layer*, int64_t chunk, int64_t block, struct spmm_tile*);
 
-/* The calling thread's staging area, of SPMM_STAGING_FLOATS. */
+/* The calling thread's staging area, of which a layer uses staging_floats. */
 float* spmm_staging(void);
 
 /* Whether a run takes the way for one pixel, and its piece. */

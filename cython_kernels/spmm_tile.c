@@ -1,19 +1,17 @@
-/* One tile of pixels: from X to a panel, through the microkernels, to Y. */
+/* One strip of pixels, a tile or several: from X to a panel, through the microkernels, to Y. */
 #include "spmm_plan.h"
 
-enum { MOST_PIXELS = SPMM_MAX_VECTORS * SPMM_MAX_LANES };
-
-/* Pixels of a tile that lie `step` floats apart in X, and next to each other in the tile and in
+/* Pixels of a strip that lie `step` floats apart in X, and next to each other in the strip and in
  * Y; they belong to one image. */
 struct pixel_run {
     int64_t x, y; /* offsets of the first one in X and Y, from channel 0 and row 0 */
     int64_t step, count;
 };
 
-struct tile_pixels {
+struct strip_pixels {
     int64_t count;
     int64_t run_count;
-    struct pixel_run runs[MOST_PIXELS];
+    struct pixel_run runs[SPMM_STRIP_PIXELS];
 };
 
 /* Offset of output pixel p in an image's input plane. */
@@ -32,7 +30,7 @@ static int64_t input_pixel(const struct spmm_run* run, int64_t p) {
  * range ends and, if strided, where a row of pixels does. */
 static void find_runs(const struct spmm_layer* layer, const struct spmm_run* run,
                       const struct spmm_plan* plan, const struct spmm_region* region, int64_t span,
-                      int64_t first, int64_t count, struct tile_pixels* pixels) {
+                      int64_t first, int64_t count, struct strip_pixels* pixels) {
     int64_t position = span * region->span_pixels + first;
     pixels->count = count;
     pixels->run_count = 0;
@@ -52,9 +50,9 @@ static void find_runs(const struct spmm_layer* layer, const struct spmm_run* run
     }
 }
 
-/* Copies K-block `block` of the tile's pixels to a panel. */
+/* Copies K-block `block` of the strip's pixels to a panel. */
 static void fill_panel(const struct spmm_layer* layer, const struct spmm_run* run,
-                       const struct spmm_plan* plan, const struct tile_pixels* pixels,
+                       const struct spmm_plan* plan, const struct strip_pixels* pixels,
                        int64_t block, float* panel, int64_t stride) {
     int64_t first = block * layer->block_columns, x_stride = plan->input_plane;
     int64_t channels = spmm_smaller(layer->block_columns, layer->columns - first);
@@ -71,9 +69,9 @@ static void fill_panel(const struct spmm_layer* layer, const struct spmm_run* ru
     }
 }
 
-/* Copies the chunk's rows of the tile's pixels from an array like Y to the staging area. */
+/* Copies the chunk's rows of the strip's pixels from an array like Y to the staging area. */
 static void gather_rows(const struct spmm_layer* layer, const struct spmm_plan* plan,
-                        const struct tile_pixels* pixels, const struct spmm_chunk* chunk,
+                        const struct strip_pixels* pixels, const struct spmm_chunk* chunk,
                         const float* y, float* staging, int64_t stride) {
     for (int64_t i = 0; i < pixels->run_count; staging += pixels->runs[i++].count) {
         const float* from = y + pixels->runs[i].y + chunk->first_row * plan->plane;
@@ -82,8 +80,8 @@ static void gather_rows(const struct spmm_layer* layer, const struct spmm_plan* 
 }
 
 static void scatter_rows(const struct spmm_layer* layer, const struct spmm_plan* plan,
-                         const struct tile_pixels* pixels, const struct spmm_chunk* chunk, float* y,
-                         const float* staging, int64_t stride) {
+                         const struct strip_pixels* pixels, const struct spmm_chunk* chunk,
+                         float* y, const float* staging, int64_t stride) {
     for (int64_t i = 0; i < pixels->run_count; staging += pixels->runs[i++].count) {
         float* to = y + pixels->runs[i].y + chunk->first_row * plan->plane;
         layer->isa->copy(to, plan->plane, staging, stride, chunk->rows, pixels->runs[i].count, 0);
@@ -95,6 +93,29 @@ static _Thread_local _Alignas(64) float thread_panel[SPMM_PANEL_FLOATS];
 static _Thread_local _Alignas(64) float thread_staging[SPMM_STAGING_FLOATS];
 
 float* spmm_staging(void) { return thread_staging; }
+
+/* Runs a kernel over `count` tiles of `width` vectors that start `first` vectors into a strip.
+ * `strip` describes it as if it were one tile. */
+static void run_tiles(const struct spmm_layer* layer, const struct spmm_tile* strip, int64_t first,
+                      int64_t count, int64_t width, int tail) {
+    struct spmm_tile tile = *strip;
+    int64_t shift = first * layer->isa->lanes;
+    tile.tiles = count;
+    tile.tail = tail;
+    tile.panel += shift;
+    tile.y += shift;
+    if (tile.residual != NULL) tile.residual += shift;
+    layer->kernels[width - 1](&tile);
+}
+
+/* Runs the kernels over a strip, in tiles of nearly equal width: first the wider ones. */
+static void run_strip(const struct spmm_layer* layer, const struct spmm_tile* strip,
+                      int64_t vectors) {
+    int64_t tiles = spmm_divide_up(vectors, layer->vectors);
+    int64_t width = vectors / tiles, wider = vectors % tiles;
+    if (wider > 0) run_tiles(layer, strip, 0, wider, width + 1, layer->isa->lanes);
+    run_tiles(layer, strip, wider * (width + 1), tiles - wider, width, strip->tail);
+}
 
 void spmm_select_part(const struct spmm_layer* layer, int64_t chunk, int64_t block,
                       struct spmm_tile* tile) {
@@ -116,14 +137,15 @@ void spmm_select_part(const struct spmm_layer* layer, int64_t chunk, int64_t blo
     tile->slope = layer->slope != NULL ? layer->slope + first_row : NULL;
 }
 
-/* Computes the rows of chunks [chunk, chunk_end) of one tile. */
-static void run_tile(const struct spmm_layer* layer, const struct spmm_run* run,
+/* Computes the rows of chunks [chunk, chunk_end) of one strip. */
+static void run_rows(const struct spmm_layer* layer, const struct spmm_run* run,
                      const struct spmm_plan* plan, const struct spmm_region* region,
-                     const struct tile_pixels* pixels, int64_t chunk, int64_t chunk_end) {
+                     const struct strip_pixels* pixels, int64_t chunk, int64_t chunk_end) {
     int64_t lanes = layer->isa->lanes;
-    int vectors = (int)spmm_divide_up(pixels->count, lanes);
+    int64_t vectors = spmm_divide_up(pixels->count, lanes);
     int64_t stride = vectors * lanes; /* of the panel and the staging area */
-    struct spmm_tile tile = {.panel = thread_panel, .panel_stride = stride};
+    struct spmm_tile tile = {
+        .panel = thread_panel, .panel_stride = stride, .prefetch = plan->prefetch};
     tile.y_stride = region->flat ? stride : plan->plane;
     tile.tail = region->flat ? (int)lanes : (int)(pixels->count - (vectors - 1) * lanes);
     for (int64_t b = 0; b < layer->block_count; b++) {
@@ -145,7 +167,7 @@ static void run_tile(const struct spmm_layer* layer, const struct spmm_run* run,
                 gather_rows(layer, plan, pixels, rows, run->residual, thread_staging, stride);
             }
             spmm_select_part(layer, c, b, &tile);
-            layer->kernels[vectors - 1](&tile);
+            run_strip(layer, &tile, vectors);
             if (region->flat && tile.last) {
                 scatter_rows(layer, plan, pixels, rows, run->y, thread_staging, stride);
             }
@@ -158,16 +180,16 @@ void spmm_run_piece(const struct spmm_layer* layer, const struct spmm_run* run,
                     const struct spmm_piece* piece) {
     int64_t lanes = layer->isa->lanes;
     int64_t vectors = spmm_divide_up(piece->end - piece->first, lanes);
-    int64_t tiles = spmm_divide_up(vectors, region->vectors);
+    int64_t strips = spmm_divide_up(vectors, region->strip);
     /* The staging area of flat spans holds one chunk. */
     int64_t chunks_at_once = region->flat ? 1 : piece->chunk_end - piece->chunk;
-    for (int64_t t = 0; t < tiles; t++) { /* of nearly equal width */
-        int64_t first = piece->first + t * vectors / tiles * lanes;
-        int64_t end = spmm_smaller(piece->end, piece->first + (t + 1) * vectors / tiles * lanes);
-        struct tile_pixels pixels;
+    for (int64_t s = 0; s < strips; s++) { /* of nearly equal width */
+        int64_t first = piece->first + s * vectors / strips * lanes;
+        int64_t end = spmm_smaller(piece->end, piece->first + (s + 1) * vectors / strips * lanes);
+        struct strip_pixels pixels;
         find_runs(layer, run, plan, region, piece->span, first, end - first, &pixels);
         for (int64_t c = piece->chunk; c < piece->chunk_end; c += chunks_at_once) {
-            run_tile(layer, run, plan, region, &pixels, c, c + chunks_at_once);
+            run_rows(layer, run, plan, region, &pixels, c, c + chunks_at_once);
         }
     }
 }

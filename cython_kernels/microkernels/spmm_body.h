@@ -190,16 +190,18 @@ SPMM_INLINE void spmm_step(vec sum[SPMM_GROUP_ROWS][SPMM_MAX_VECTORS], const cha
     }
 }
 
-/* Applies an activation to SPMM_GROUP_ROWS rows of `vectors` vectors, and stores them. One copy
- * for all tiles: the constants of an exponential would not fit into registers beside the sums. */
-static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t, const uint16_t* group_rows,
-                                              int nr, const vec* tile, int vectors) {
+/* Applies an activation to SPMM_GROUP_ROWS rows of `vectors` vectors, and stores them in a tile
+ * that starts at `first`. One copy for all tiles: the constants of an exponential would not fit
+ * into registers beside the sums. */
+static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t, float* first, int tail,
+                                              const uint16_t* group_rows, int nr, const vec* tile,
+                                              int vectors) {
     vec slope[SPMM_GROUP_ROWS];
     float* y[SPMM_GROUP_ROWS];
     SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
         const int64_t row = spmm_row(group_rows, r, nr);
         slope[r] = vec_set1(t->slope != NULL ? t->slope[row] : t->alpha);
-        y[r] = t->y + row * t->y_stride;
+        y[r] = first + row * t->y_stride;
     }
     switch (t->activation) {
 #define SPMM_ACTIVATE(activation)                                                         \
@@ -207,7 +209,7 @@ static SPMM_ONE_COPY void spmm_activate_group(const struct spmm_tile* t, const u
         for (int v = 0; v < vectors; v++) {                                               \
             SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {                       \
                 const vec x = spmm_activate(activation, tile[r * vectors + v], slope[r]); \
-                spmm_store_pixels(y[r], v, vectors, t->tail, x);                          \
+                spmm_store_pixels(y[r], v, vectors, tail, x);                             \
             }                                                                             \
         }                                                                                 \
         break;
@@ -286,7 +288,7 @@ SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* s
             SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
                 SPMM_UNROLL for (int v = 0; v < mr; v++) tile[r * mr + v] = sum[r][v];
             }
-            spmm_activate_group(shared, group_rows, nr, tile, mr);
+            spmm_activate_group(shared, t->y, tail, group_rows, nr, tile, mr);
             return;
         }
     }
@@ -297,23 +299,75 @@ SPMM_INLINE void spmm_group(const struct spmm_tile* t, const struct spmm_tile* s
     }
 }
 
-SPMM_INLINE void spmm_part_of_tile(const struct spmm_tile* shared, const int nr, const int mr) {
-    const struct spmm_tile t = *shared;
+/* Asks for the cache lines of Y that a group will write in one tile. */
+SPMM_INLINE void spmm_prefetch_group(const struct spmm_tile* t, const uint16_t* group_rows,
+                                     const int nr, const int mr) {
+    SPMM_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
+        const float* y = t->y + spmm_row(group_rows, r, nr) * t->y_stride;
+        SPMM_UNROLL for (int i = 0; i < mr * SPMM_LANES; i += SPMM_LINE_FLOATS) {
+            __builtin_prefetch(y + i, 1, 3);
+        }
+    }
+}
+
+/* Sums of one group in all tiles, from left to right, so that each row of Y is written in one run.
+ * Rows are prefetched two groups ahead, where there is such a group. */
+SPMM_INLINE void spmm_group_of_strip(struct spmm_tile* t, const struct spmm_tile* shared,
+                                     const float* values, const uint16_t* channels, int steps,
+                                     const uint16_t* group_rows, int64_t groups_left, const int nr,
+                                     const int mr) {
+    const int ahead_groups = 2, prefetch = t->prefetch && groups_left > ahead_groups;
+    t->panel = shared->panel;
+    t->y = shared->y;
+    t->residual = shared->residual;
+    t->tail = SPMM_LANES;
+    for (int64_t left = shared->tiles; left > 0; left--) {
+        if (left == 1) t->tail = shared->tail;
+        if (prefetch) {
+            spmm_prefetch_group(t, group_rows + ahead_groups * (SPMM_GROUP_ROWS / nr), nr, mr);
+        }
+        struct spmm_ahead ahead = spmm_start_ahead(channels, nr);
+        spmm_group(t, shared, values, channels, &ahead, steps, group_rows, nr, mr);
+        t->panel += mr * SPMM_LANES;
+        t->y += mr * SPMM_LANES;
+        if (t->residual != NULL) t->residual += mr * SPMM_LANES;
+    }
+}
+
+SPMM_INLINE void spmm_groups(const struct spmm_tile* shared, const int strip, const int nr,
+                             const int mr) {
+    struct spmm_tile t = *shared;
     const float* values = t.values;
     const uint16_t* channels = t.channels;
     const uint16_t* group_rows = t.group_rows;
     struct spmm_ahead ahead = spmm_start_ahead(channels, nr);
     for (int64_t g = 0; g < t.groups; g++, group_rows += SPMM_GROUP_ROWS / nr) {
         int steps = t.group_steps[g];
-        spmm_group(&t, shared, values, channels, &ahead, steps, group_rows, nr, mr);
+        if (strip) {
+            spmm_group_of_strip(&t, shared, values, channels, steps, group_rows, t.groups - g, nr,
+                                mr);
+        } else {
+            spmm_group(&t, shared, values, channels, &ahead, steps, group_rows, nr, mr);
+        }
         values += steps * SPMM_GROUP_ROWS;
         channels += steps * (SPMM_GROUP_ROWS / nr);
     }
 }
 
-#define SPMM_DEFINE_KERNEL(isa, nr, mr)                               \
-    void spmm_kernel_##isa##_##nr##x##mr(const struct spmm_tile* t) { \
-        spmm_part_of_tile(t, nr, mr);                                 \
+/* Functions of their own: the loop over tiles would cost a single one 3 %. */
+#define SPMM_DEFINE_KERNEL(isa, nr, mr)                                                   \
+    static SPMM_ONE_COPY void spmm_tile_##isa##_##nr##x##mr(const struct spmm_tile* t) {  \
+        spmm_groups(t, 0, nr, mr);                                                        \
+    }                                                                                     \
+    static SPMM_ONE_COPY void spmm_strip_##isa##_##nr##x##mr(const struct spmm_tile* t) { \
+        spmm_groups(t, 1, nr, mr);                                                        \
+    }                                                                                     \
+    void spmm_kernel_##isa##_##nr##x##mr(const struct spmm_tile* t) {                     \
+        if (t->tiles == 1) {                                                              \
+            spmm_tile_##isa##_##nr##x##mr(t);                                             \
+        } else {                                                                          \
+            spmm_strip_##isa##_##nr##x##mr(t);                                            \
+        }                                                                                 \
     }
 SPMM_ISA_KERNELS(SPMM_DEFINE_KERNEL)
 #undef SPMM_DEFINE_KERNEL

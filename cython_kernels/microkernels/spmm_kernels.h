@@ -60,9 +60,16 @@
 #define SPMM_ISAS(Y) Y(portable, 1, SPMM_PORTABLE_KERNELS)
 #endif
 
-enum { SPMM_GROUP_ROWS = 4, SPMM_MAX_LANES = 16, SPMM_MAX_VECTORS = 6, SPMM_AHEAD_STEPS = 4 };
+enum {
+    SPMM_GROUP_ROWS = 4,
+    SPMM_LINE_FLOATS = 16, /* of a 64-byte cache line */
+    SPMM_MAX_LANES = 16,
+    SPMM_MAX_VECTORS = 6,
+    SPMM_AHEAD_STEPS = 4
+};
 
-/* One call of a microkernel: all groups of one part, over one panel of pixels. */
+/* One call of a microkernel: all groups of one part, over one tile of pixels, or over several that
+ * lie side by side. */
 struct spmm_tile {
     const float* panel;   /* pixels of the first channel of the K-block */
     int64_t panel_stride; /* floats from one channel to the next */
@@ -72,11 +79,14 @@ struct spmm_tile {
     const uint16_t* group_rows;
     int64_t groups;
 
+    int64_t tiles; /* of MR vectors each */
+    int prefetch;  /* whether to ask for rows of Y ahead of writing them */
+
     /* First row of the chunk, first pixel of the tile; a row is y_stride floats from the next. */
     float* y;
     const float* residual; /* added in the first K-block, or NULL */
     int64_t y_stride;
-    int tail; /* valid lanes of the last vector, 1 .. lanes */
+    int tail; /* valid lanes of the last tile's last vector, 1 .. lanes */
 
     int first, last; /* whether this is the first and the last K-block */
     enum spmm_activation activation;

@@ -92,7 +92,7 @@ def count_instructions(objects: Path) -> list[Loop]:
     functions = re.split(r"^[0-9a-f]+ <(\w+)>:$", listing, flags=re.MULTILINE)[1:]
     loops = []
     for name, body in zip(functions[::2], functions[1::2], strict=True):
-        tile = re.fullmatch(r"spmm_kernel_neon_(\d+)x(\d+)", name)
+        tile = re.fullmatch(r"spmm_tile_neon_(\d+)x(\d+)", name)
         if tile:
             loop = _inner_loop(_instructions(body))
             loops.append(_count(int(tile[1]), int(tile[2]), loop))

@@ -90,6 +90,16 @@ def test_planes(isa, plane, batch, hint):
     assert_matches(Layer(op, isa=isa, pixels=hint), op, x)
 
 
+@pytest.mark.parametrize("isa", supported_isas())
+@pytest.mark.parametrize("plane", [(500, 176), (300, 299)])
+def test_planes_beyond_the_caches(isa, plane):
+    rng = np.random.default_rng(7)
+    op = random_op(rng, 24, 17, activation=Activation("clip", 0, 6))
+    x = rng.standard_normal((1, 17, *plane), np.float32)
+    residual = rng.standard_normal((1, 24, *plane), np.float32)
+    assert_matches(Layer(op, isa=isa, pixels=plane[0] * plane[1]), op, x, residual)
+
+
 @each_row
 @settings(deadline=None, max_examples=15)
 @given(data=st.data())

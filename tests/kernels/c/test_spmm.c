@@ -318,6 +318,25 @@ static void check_exponentials(const char* isa, enum spmm_activation activation)
     spmm_layer_destroy(layer);
 }
 
+/* Arrays beyond the caches, which are computed in strips of several tiles, with prefetching. */
+static void check_large(const struct spmm_kernel_info* row, enum spmm_activation activation) {
+    struct problem p = {.isa = row->isa, .vectors = row->vectors, .density = 0.2};
+    const int64_t y_floats = 2 << 20;
+    make_matrix(&p, 24 + row->block_rows * random_below(8), 1 + random_below(40), row->block_rows);
+    p.run.batch = 1;
+    p.run.input_size[0] = 1;
+    p.run.input_size[1] = 100 + random_below(100);
+    p.run.input_size[2] = 1 + y_floats / (p.matrix.rows * p.run.input_size[1]);
+    if (random_below(2)) p.run.input_size[2] += 16 - p.run.input_size[2] % 16;
+    for (int axis = 0; axis < 3; axis++) p.run.stride[axis] = 1;
+    set_sizes(&p);
+    p.pixels_hint = p.plane;
+    p.epilogue.activation = activation;
+    fill_arrays(&p, 1, (int)random_below(2));
+    check(&p);
+    release(&p);
+}
+
 /* Returns the number of random problems. */
 static int check_row(const struct spmm_kernel_info* row, int rounds) {
     int checks = 0;
@@ -330,6 +349,7 @@ static int check_row(const struct spmm_kernel_info* row, int rounds) {
             check_special_inputs(row, height, a, 1);
         }
     }
+    check_large(row, (enum spmm_activation)random_below(SPMM_PRELU + 1));
     return checks;
 }
 
