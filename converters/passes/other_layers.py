@@ -100,6 +100,8 @@ def _reason(node: ir.Node, weights: NDArray[Any]) -> str:
         return f"its weights are {weights.dtype}"
     if any(value is not None and is_quantized(value) for value in node.inputs[:1]):
         return "its activations are quantized"
+    if any(value is not None and value.shape is None for value in node.inputs):
+        return "the rank of its input is unknown"
     if node.op_type != "Conv":
         return "its other inputs have not the form of channels and their bias"
     kernel = weights.shape[2:]

@@ -157,6 +157,8 @@ def test_matmul_of_unknown_rank_stays():
     y = b.node("MatMul", x, b.weights(12, 8))
     graph = ir.from_proto(b.model(b.node("Reshape", y, b.constant([-1, 8], np.int64))))
     assert sparsify(graph, min_sparsity=0.5) == []
+    (layer,) = find_other_layers(graph, min_sparsity=0.5)
+    assert layer.reason == "the rank of its input is unknown"
 
 
 def test_pointwise_layers_written_as_matmul():
