@@ -61,10 +61,10 @@ def main() -> None:
 def target_command(target: str) -> tuple[list[str | Path], dict[str, str]]:
     """Return how the target is started, and the environment that it needs."""
     if target == "native":
-        make = ["make", "-f", "tests/native/Makefile", "KIND=fuzzer", f"PYTHON={sys.executable}"]
+        make = ["make", "-f", "tests/native/Makefile", "KIND=address", f"PYTHON={sys.executable}"]
         subprocess.run([*make, f"-j{os.cpu_count()}"], cwd=PROJECT, check=True)
         # Little memory is kept from reuse, as fetching new pages would cost most of the time.
-        return [PROJECT / "build/fuzzer/fuzz_node"], {"ASAN_OPTIONS": "quarantine_size_mb=4"}
+        return [PROJECT / "build/address/fuzz_node"], {"ASAN_OPTIONS": "quarantine_size_mb=4"}
     builder = PROJECT / "tests" / "converters" / "tflite"
     harness = PROJECT / "fuzz" / "fuzz_reader.py"
     return [sys.executable, harness, target], {"PYTHONPATH": os.fspath(builder)}

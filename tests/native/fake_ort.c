@@ -88,6 +88,12 @@ static fake_status* fail(const char* message) { return create_status(1, message)
 #define MAY_FAIL \
     if (is_due(&calls_left)) return fail("this call was made to fail")
 
+/* libFuzzer looks into every strcmp, which takes a tenth of the time. */
+static int is_same(const char* a, const char* b) {
+    while (*a != 0 && *a == *b) a++, b++;
+    return *a == *b;
+}
+
 /* --- Registration. */
 
 struct domain {
@@ -96,7 +102,7 @@ struct domain {
 
 static fake_status* create_domain(const char* name, struct domain** out) {
     MAY_FAIL;
-    if (strcmp(name, "ort_sparse") != 0) return fail("unexpected domain");
+    if (!is_same(name, "ort_sparse")) return fail("unexpected domain");
     *out = create_object(sizeof **out);
     return *out == NULL ? &out_of_memory : NULL;
 }
@@ -117,7 +123,7 @@ static fake_status* add_domain(struct fake_session_options* options, struct doma
 
 static const char* find_config(const struct fake_session_options* options, const char* key) {
     for (size_t i = 0; i < options->config_count; i++) {
-        if (strcmp(options->config[i].key, key) == 0) return options->config[i].value;
+        if (is_same(options->config[i].key, key)) return options->config[i].value;
     }
     return NULL;
 }
@@ -268,7 +274,7 @@ static void release_info(struct fake_tensor* info) { release_object(info); }
 
 static const struct fake_attribute* find(const struct fake_node* node, const char* name) {
     for (size_t i = 0; i < node->attribute_count; i++) {
-        if (strcmp(node->attributes[i].name, name) == 0) return &node->attributes[i];
+        if (is_same(node->attributes[i].name, name)) return &node->attributes[i];
     }
     return NULL;
 }

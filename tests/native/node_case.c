@@ -288,7 +288,7 @@ static void apply_change(struct node_case* c, const struct case_change* change) 
     struct fake_node* node = &c->node;
     struct fake_attribute* attribute = &node->attributes[change->where % node->attribute_count];
     struct fake_input* input = &node->inputs[1 + change->where % (INPUT_COUNT - 1)];
-    int run = change->where % CASE_MAX_RUNS;
+    int run = change->where % c->run_count;
     c->is_valid = 0;
     switch (change->what % 12) {
         case 0:
@@ -373,7 +373,7 @@ static void make_run(struct node_case* c, int run, const struct case_header* hea
         residual->dims[i] = (size + stride - 1) / stride;
     }
     /* Most are small, so that a fuzzer gets many done. */
-    int64_t most = header->seed % 16 == 0 ? 8192 : 512;
+    int64_t most = header->seed % 128 == 0 ? 8192 : 512;
     while (fake_element_count(x) > most || fake_element_count(residual) > most) {
         x->dims[0] = residual->dims[0] /= 2;
         if (x->dims[0] > 0) continue;
@@ -429,7 +429,7 @@ int decode_case(struct node_case* c, const uint8_t* bytes, size_t size) {
     c->in_place = c->has_residual && (header.parts & IN_PLACE);
     node->inputs[RESIDUAL].given = c->has_residual;
     c->run_count = header.second_batch != 0 ? 2 : 1;
-    for (int run = 0; run < CASE_MAX_RUNS; run++) {
+    for (int run = 0; run < c->run_count; run++) {
         int64_t batch = run == 0 ? header.batch % 12 : header.second_batch % 12;
         make_run(c, run, &header, columns, batch, &random);
     }
