@@ -308,17 +308,34 @@ static fake_status* attribute_text(const struct fake_node* node, const char* nam
     return found == NULL ? fail("no such attribute") : copy_text(found->text, out, size);
 }
 
+/* As in ONNX Runtime, an attribute of another type looks like an empty list. */
+static fake_status* list_attribute(const struct fake_node* node, const char* name,
+                                   enum fake_kind kind, const struct fake_attribute** found,
+                                   size_t* count, size_t room) {
+    *found = find(node, name);
+    if (*found == NULL) return fail("no such attribute");
+    *count = (*found)->kind == kind ? (*found)->count : 0;
+    return room < *count ? fail("the buffer is too small") : NULL;
+}
+
 static fake_status* attribute_ints(const struct fake_node* node, const char* name, int64_t* out,
                                    size_t* count) {
     MAY_FAIL;
-    const struct fake_attribute* found = find_kind(node, name, FAKE_ATTRIBUTE_INTS);
-    if (found == NULL) return fail("no such attribute");
-    size_t room = *count;
-    *count = found->count;
-    if (out == NULL) return NULL;
-    if (room < found->count) return fail("the buffer is too small");
-    memcpy(out, found->ints, found->count * sizeof *out);
-    return NULL;
+    const struct fake_attribute* found;
+    size_t room = out == NULL ? SIZE_MAX : *count;
+    fake_status* status = list_attribute(node, name, FAKE_ATTRIBUTE_INTS, &found, count, room);
+    if (status == NULL && out != NULL) memcpy(out, found->ints, *count * sizeof *out);
+    return status;
+}
+
+static fake_status* attribute_floats(const struct fake_node* node, const char* name, float* out,
+                                     size_t* count) {
+    MAY_FAIL;
+    const struct fake_attribute* found;
+    size_t room = out == NULL ? SIZE_MAX : *count;
+    fake_status* status = list_attribute(node, name, FAKE_ATTRIBUTE_FLOATS, &found, count, room);
+    if (status == NULL && out != NULL) memset(out, 0, *count * sizeof *out);
+    return status;
 }
 
 static fake_status* node_input_count(const struct fake_node* node, size_t* out) {
@@ -459,7 +476,7 @@ static fake_status* parallel_for(const struct fake_run* run, void (*task)(void*,
 
 /* --- The table. */
 
-enum { SLOTS = 320 };
+enum { SLOTS = 320, MOST_RUNTIMES = 64 };
 static void* slots[SLOTS];
 
 __attribute__((constructor)) static void fill_slots(void) {
@@ -467,49 +484,52 @@ __attribute__((constructor)) static void fill_slots(void) {
         int slot;
         void* function;
     } functions[] = {
-        {0, create_status},      {26, create_domain},      {27, domain_add},
-        {28, add_domain},        {51, get_data},           {55, cast_type_info},
-        {57, create_info},       {58, set_element_type},   {59, set_dims},
-        {60, get_element_type},  {61, get_rank},           {62, get_dims},
-        {63, get_symbolic_dims}, {65, get_type_and_shape}, {85, attribute_float},
-        {86, attribute_int},     {87, attribute_text},     {90, run_input},
-        {91, run_output},        {93, fake_release},       {98, release_info},
-        {99, release_info},      {101, release_domain},    {130, add_config},
-        {163, attribute_ints},   {230, node_input_count},  {232, node_input_name},
-        {234, node_input_type},  {237, has_config},        {238, get_config},
-        {244, node_name},        {249, constant_input},    {268, infer_input},
-        {269, infer_attribute},  {270, set_inferred},      {271, set_symbolic_dims},
-        {272, read_attribute},   {274, parallel_for},
+        {0, create_status},       {26, create_domain},      {27, domain_add},
+        {28, add_domain},         {51, get_data},           {55, cast_type_info},
+        {57, create_info},        {58, set_element_type},   {59, set_dims},
+        {60, get_element_type},   {61, get_rank},           {62, get_dims},
+        {63, get_symbolic_dims},  {65, get_type_and_shape}, {85, attribute_float},
+        {86, attribute_int},      {87, attribute_text},     {90, run_input},
+        {91, run_output},         {93, fake_release},       {98, release_info},
+        {99, release_info},       {101, release_domain},    {130, add_config},
+        {162, attribute_floats},  {163, attribute_ints},    {230, node_input_count},
+        {232, node_input_name},   {234, node_input_type},   {237, has_config},
+        {238, get_config},        {244, node_name},         {249, constant_input},
+        {268, infer_input},       {269, infer_attribute},   {270, set_inferred},
+        {271, set_symbolic_dims}, {272, read_attribute},    {274, parallel_for},
     };
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         slots[functions[i].slot] = functions[i].function;
     }
 }
 
-/* What this thread sees. */
-static _Thread_local void* const* current_slots;
-static _Thread_local const char* current_version;
+struct runtime {
+    char version[16];
+    void* slots[SLOTS];
+};
+static struct runtime runtimes[MOST_RUNTIMES];
+static int runtime_count;
+static _Thread_local const struct runtime* current; /* for this thread */
 
 const void* fake_api(void) { return slots; }
 
-static const void* get_api(uint32_t version) { return version <= 18 ? current_slots : NULL; }
+static const void* get_api(uint32_t version) { return version <= 18 ? current->slots : NULL; }
 
-static const char* version_string(void) { return current_version; }
+static const char* version_string(void) { return current->version; }
+
+static const struct runtime* find_runtime(const char* version) {
+    for (int i = 0; i < runtime_count; i++) {
+        if (is_same(runtimes[i].version, version)) return &runtimes[i];
+    }
+    if (runtime_count == MOST_RUNTIMES) abort();
+    struct runtime* added = &runtimes[runtime_count++];
+    snprintf(added->version, sizeof added->version, "%s", version);
+    memcpy(added->slots, slots, sizeof slots);
+    return added;
+}
 
 const struct fake_api_base* fake_ort(const char* version) {
     static const struct fake_api_base base = {get_api, version_string};
-    current_slots = slots;
-    current_version = version;
+    current = find_runtime(version);
     return &base;
-}
-
-const struct fake_api_base* fake_new_ort(const char* version) {
-    enum { MOST = 64 };
-    static void* copies[MOST][SLOTS]; /* the library keeps pointers to them */
-    static int count;
-    if (count == MOST) abort();
-    memcpy(copies[count], slots, sizeof slots);
-    const struct fake_api_base* base = fake_ort(version);
-    current_slots = copies[count++];
-    return base;
 }

@@ -28,13 +28,14 @@ enum fake_kind {
     FAKE_ATTRIBUTE_INT,
     FAKE_ATTRIBUTE_INTS,
     FAKE_ATTRIBUTE_FLOAT,
-    FAKE_ATTRIBUTE_STRING
+    FAKE_ATTRIBUTE_FLOATS,
+    FAKE_ATTRIBUTE_STRING,
 };
 
 struct fake_attribute {
     const char* name;
     enum fake_kind kind;
-    int64_t ints[FAKE_MAX_INTS]; /* an int is the first one */
+    int64_t ints[FAKE_MAX_INTS]; /* an int is the first one; floats have a count only */
     size_t count;
     float number;
     const char* text;
@@ -116,11 +117,11 @@ struct fake_api_base {
 /* The library under test. */
 fake_status* RegisterCustomOps(struct fake_session_options*, const struct fake_api_base*);
 
-/* A base whose runtime calls itself `version`; valid until this thread's next call. */
+/* The runtime of this version, valid until this thread's next call. Each has an API table of its
+ * own, by which the library tells runtimes in one process from each other; there may be 64 of them.
+ * The first call for a version must not be made by two threads at once. */
 const struct fake_api_base* fake_ort(const char* version);
 const void* fake_api(void);
-/* The same for another runtime, as it seems to the library; there may be 64 of them. */
-const struct fake_api_base* fake_new_ort(const char* version);
 
 const char* fake_message(const fake_status*);
 void fake_release(fake_status*); /* NULL is allowed */

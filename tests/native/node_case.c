@@ -268,6 +268,7 @@ static void change_attribute(struct fake_attribute* attribute, int where, int64_
             attribute->ints[0] = value;
             break;
         case FAKE_ATTRIBUTE_INTS:
+        case FAKE_ATTRIBUTE_FLOATS:
             if (where & 128) {
                 attribute->count = number % (FAKE_MAX_INTS + 1);
             } else {
@@ -296,7 +297,7 @@ static void apply_change(struct node_case* c, const struct case_change* change) 
             c->has_special_numbers |= attribute->kind == FAKE_ATTRIBUTE_FLOAT;
             break;
         case 1:
-            attribute->kind = (uint64_t)value % 4;
+            attribute->kind = (uint64_t)value % (FAKE_ATTRIBUTE_STRING + 1);
             break;
         case 2:
             attribute->name = "unknown";

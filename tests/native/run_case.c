@@ -130,7 +130,7 @@ static int create_and_run(const struct node_case* c, const struct fake_custom_op
     struct fake_node node = c->node;
     void* kernel = NULL;
     /* ONNX Runtime goes on without the shape. */
-    has_succeeded(c, op->infer_shape(op, &node), 0);
+    if (op->infer_shape != NULL) has_succeeded(c, op->infer_shape(op, &node), 0);
     ask_inplace(op);
     if (!has_succeeded(c, op->create(op, fake_api(), &node, &kernel), 1)) {
         require(kernel == NULL, "there is no kernel where its creation failed", "one");

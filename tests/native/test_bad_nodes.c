@@ -65,7 +65,7 @@ static const struct {
     {"huge in_channels", huge_in_channels, "in_channels: must lie in 1..2**24"},
     {"too many cells", too_many_cells, "must have at most 2**31-1 cells"},
     {"empty bias", empty_bias, "bias: must have 32 entries"},
-    {"overflow in shape inference", inferred_overflow, "block_rows: must lie in"},
+    {"overflow in shape inference", inferred_overflow, "strides: must lie in 1..2**31-1"},
     {"empty X of any size", empty_x_of_any_size, NULL},
 };
 
@@ -77,6 +77,7 @@ static const struct case_header header = {
     .density = 128,
     .parts = 1 | 2 | 8,
     .rank = 1,
+    .runtime = 1, /* the newest ONNX Runtime */
     .batch = 2,
     .sizes = {9},
     .strides = {1},

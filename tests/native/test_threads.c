@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     int numbers[THREADS];
     make_nodes();
     struct fake_session_options options = {0};
-    require(RegisterCustomOps(&options, fake_ort("1.18.0")) == NULL, "registration must succeed");
+    require(RegisterCustomOps(&options, fake_ort("1.17.3")) == NULL, "registration must succeed");
     op = options.op;
     struct fake_node node = nodes[0].node;
     require(op->create(op, fake_api(), &node, &shared_kernel) == NULL, "a kernel must be created");
