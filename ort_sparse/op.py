@@ -6,6 +6,7 @@ checker and the tests; the native library is tested against them.
 
 from __future__ import annotations
 
+import atexit
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -224,6 +225,8 @@ def register_schema() -> None:
     """
     if not onnx.defs.has(OP_TYPE, DOMAIN):
         onnx.defs.register_schema(schema())
+        # Before 1.23, onnx crashes or hangs when it lets go of a Python function after Python's end.
+        atexit.register(onnx.defs.deregister_schema, OP_TYPE, OP_VERSION, DOMAIN)
 
 
 @functools.cache
