@@ -225,7 +225,7 @@ def register_schema() -> None:
     """
     if not onnx.defs.has(OP_TYPE, DOMAIN):
         onnx.defs.register_schema(schema())
-        # Before 1.23, onnx crashes or hangs when it lets go of a Python function after Python's end.
+        # Before 1.23, onnx crashes or hangs if it still has a Python function when Python ends.
         atexit.register(onnx.defs.deregister_schema, OP_TYPE, OP_VERSION, DOMAIN)
 
 
