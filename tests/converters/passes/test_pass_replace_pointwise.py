@@ -17,7 +17,7 @@ from pass_helpers import (
     sparse_nodes,
 )
 
-from ort_sparse.converters.passes import sparsify
+from ort_sparse.converters.passes import find_other_layers, sparsify
 from ort_sparse.errors import InvalidModelError
 from ort_sparse.op import INPUTS
 
