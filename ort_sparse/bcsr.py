@@ -10,10 +10,21 @@ from numpy.typing import NDArray
 
 from .errors import InvalidArgumentError
 
-__all__ = ["CANDIDATE_BLOCK_ROWS", "MAX_BLOCK_ROWS", "BlockCSR", "smallest_index_dtype"]
+__all__ = [
+    "CANDIDATE_BLOCK_ROWS",
+    "MAX_BLOCK_ROWS",
+    "MAX_CELLS",
+    "MAX_COLUMNS",
+    "BlockCSR",
+    "smallest_index_dtype",
+]
 
 CANDIDATE_BLOCK_ROWS = (1, 2, 4)
 """Block heights that ``block_rows="auto"`` chooses from."""
+
+MAX_COLUMNS = 2**24
+MAX_CELLS = 2**31 - 1
+"""Limits of a matrix, zeros counted."""
 
 MAX_BLOCK_ROWS = 64
 """Greatest block height."""
@@ -166,8 +177,8 @@ def _check(matrix: BlockCSR) -> None:
     rows, columns = matrix.shape
     values, indices, indptr = matrix.values, matrix.indices, matrix.indptr
     require(rows >= 1 and columns >= 1, "shape", "must be positive", matrix.shape)
-    require(columns <= 2**24, "shape", "must have at most 2**24 columns", matrix.shape)
-    require(rows * columns < 2**31, "shape", "must have at most 2**31-1 cells", matrix.shape)
+    require(columns <= MAX_COLUMNS, "shape", "must have at most 2**24 columns", matrix.shape)
+    require(rows * columns <= MAX_CELLS, "shape", "must have at most 2**31-1 cells", matrix.shape)
     require(
         matrix.block_rows >= 1 and rows % matrix.block_rows == 0,
         "block_rows",

@@ -106,6 +106,6 @@ def _reason(node: ir.Node, weights: NDArray[Any]) -> str:
         return "its other inputs have not the form of channels and their bias"
     kernel = weights.shape[2:]
     if math.prod(kernel) == 1:
-        return "is padded, or its bias is computed"
+        return "is padded, has a computed bias, or too many channels"
     form = "depthwise" if weights.shape[1] == 1 else "kernel"
     return f"{form} {'x'.join(map(str, kernel))}, but only 1x1 has a sparse form"

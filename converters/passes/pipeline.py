@@ -91,11 +91,12 @@ def predict_choices(
     choices = choose_layers(
         trial.graph, predict_costs(trial.graph), candidates=candidates, source="predicted"
     )
-    return choices | {
-        node.name or "": LayerChoice(sparse=False, reason="was left dense before")
-        for node in model.graph
-        if CHOICE in node.metadata_props and not is_sparse_conv(node)
-    }
+    for node in model.graph:
+        note = node.metadata_props.get(CHOICE)
+        if note is not None and not is_sparse_conv(node):
+            cost = choices[node.name].cost if node.name in choices else None
+            choices[node.name or ""] = LayerChoice(False, note.removeprefix("dense: "), cost)
+    return choices
 
 
 def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[LayerReport]:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ort_sparse.bcsr import MAX_CELLS, MAX_COLUMNS
 from ort_sparse.op import MAX_RANK
 
 from .constants import constant_array, per_channel
@@ -83,7 +84,8 @@ def match_pointwise(node: ir.Node) -> PointwiseLayer | None:
     layer = matcher(node) if matcher is not None else None
     if layer is None or layer.weights.size == 0 or is_quantized(layer.x):
         return None
-    return layer
+    rows, columns = layer.shape
+    return layer if columns <= MAX_COLUMNS and rows * columns <= MAX_CELLS else None
 
 
 def is_quantized(x: ir.Value) -> bool:

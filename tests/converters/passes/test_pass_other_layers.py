@@ -22,7 +22,12 @@ def find(b: GraphBuilder, *outputs: str, **options) -> list[OtherLayer]:
     [
         ("Conv", (8, 12, 3, 3), {}, "kernel 3x3, but only 1x1 has a sparse form"),
         ("Conv", (12, 1, 3, 5), {"group": 12}, "depthwise 3x5, but only 1x1 has a sparse form"),
-        ("Conv", (8, 12, 1, 1), {"pads": [1, 1, 1, 1]}, "is padded, or its bias is computed"),
+        (
+            "Conv",
+            (8, 12, 1, 1),
+            {"pads": [1, 1, 1, 1]},
+            "is padded, has a computed bias, or too many channels",
+        ),
         ("ConvTranspose", (12, 8, 2, 2), {}, "ConvTranspose has no sparse form"),
     ],
 )
