@@ -8,7 +8,8 @@
 /* The bytes in order, before the changes. fuzz/native_seeds.py writes the same. */
 struct case_header {
     uint8_t isa;         /* which value ORT_SPARSE_ISA has */
-    uint8_t panel_bytes; /* what the L1 cache is said to have, in units of 256 bytes */
+    uint8_t panel_bytes; /* what the L1 cache is said to have, in units of 256 bytes; if odd, the L2
+                            is tiny */
     uint8_t block_count, block_rows, columns, many_columns, density;
     uint8_t types; /* bits: float16 values 1, index types 2 4, indptr types 8 16, float16 bias 32 */
     uint8_t parts; /* bits: bias 1, residual 2, in place 4, strides 8, special numbers 16 */
@@ -33,7 +34,7 @@ struct node_case {
     const char* isa; /* for the environment; NULL: unset */
     const char* version;
     const char* threading;
-    int64_t panel_bytes;
+    int64_t panel_bytes, l2_bytes;
     int is_valid; /* creating a kernel and running it must succeed */
     int has_special_numbers;
     int in_place;
