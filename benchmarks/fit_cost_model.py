@@ -1,6 +1,8 @@
 """Fit the constants of converters/cost_model.py to layers measured inside their networks.
 
-Each table is a least-squares fit of relative errors without negative constants.
+Each table is a least-squares fit of relative errors without negative constants. What is fitted is
+the mean of the times with one and with two threads: small layers gain less by a second thread when
+they are sparse, and a choice must be good for both.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import models
@@ -15,8 +19,10 @@ import numpy as np
 
 from ort_sparse.converters import cost_model
 from ort_sparse.converters.cost_model import LayerWork
-from ort_sparse.layer_bench import LayerTime, NodeTime
-from ort_sparse.network_bench import benchmark, model_pair
+from ort_sparse.layer_bench import LayerTime, LayerTimes, NodeTime
+from ort_sparse.network_bench import ModelPair, benchmark, model_pair
+
+THREADS = (1, 2)
 
 SHORTEST = 2.0
 """Microseconds below which a measurement says little."""
@@ -33,10 +39,10 @@ def main() -> None:
         path = models.find(model, arguments.folder)
         models.report(f"{path.stem}: measuring")
         pair = model_pair(path, layers="all")
-        times = benchmark(pair, threads=1, runs=arguments.runs, layers=True).layers
-        assert times is not None
-        layers += times.layers
-        reorders += times.reorders["sparse"] + times.reorders["dense"]
+        runs = [measure(pair, threads, arguments.runs) for threads in THREADS]
+        layers += map(mean_of_layers, *(times.layers for times in runs))
+        for form in ("sparse", "dense"):
+            reorders += map(mean_of_nodes, *(times.reorders[form] for times in runs))
     for suffix, chosen in (
         ("", [layer for layer in layers if layer.pixels > 1]),
         ("_PIXEL", [layer for layer in layers if layer.pixels == 1]),
@@ -48,6 +54,27 @@ def main() -> None:
         fit(f"SPARSE{suffix}", works, sparse, cost_model.sparse_terms)
     sizes = [math.prod(node.output_shape) for node in reorders]
     fit("REORDER", sizes, [n.microseconds for n in reorders], cost_model.reorder_terms)
+
+
+def measure(pair: ModelPair, threads: int, runs: int) -> LayerTimes:
+    times = benchmark(pair, threads=threads, runs=runs, layers=True).layers
+    assert times is not None
+    return times
+
+
+def mean_of_layers(*layers: LayerTime) -> LayerTime:
+    """Return a layer with the means of its times, measured several times."""
+    dense = [layer.dense_microseconds for layer in layers]
+    return replace(
+        layers[0],
+        microseconds=fmean(layer.microseconds for layer in layers),
+        dense_microseconds=None if None in dense else fmean(dense),
+    )
+
+
+def mean_of_nodes(*nodes: NodeTime) -> NodeTime:
+    """Return a node with the mean of its times, measured several times."""
+    return replace(nodes[0], microseconds=fmean(node.microseconds for node in nodes))
 
 
 def work(layer: LayerTime) -> LayerWork:

@@ -1,9 +1,10 @@
 """What a pointwise layer costs inside ONNX Runtime, dense and sparse, in microseconds.
 
-The reference machine is one core of an AVX-512 server (EPYC 9005, 4.2 GHz, 48 KiB of L1 and 1 MiB
-of L2). Each cost is a sum of amounts of work times constants; `benchmarks/fit_cost_model.py`
-measures layers of real networks inside their networks and prints the constants. What decides is
-the ratio of two costs, which differs much less from machine to machine than the costs do.
+The reference machine is an AVX-512 server (EPYC 9005, 4.2 GHz, 48 KiB of L1 and 1 MiB of L2); a
+cost is the mean of the times with one and with two threads. Each is a sum of amounts of work times
+constants; `benchmarks/fit_cost_model.py` measures layers of real networks inside their networks and
+prints the constants. What decides is the ratio of two costs, which differs much less from machine
+to machine than the costs do.
 """
 
 from __future__ import annotations
@@ -40,38 +41,38 @@ EXTRA_ACTIVATIONS = ("hard_swish", "silu", "sigmoid")
 
 # Microseconds for a thousand of each kind of work; "start" is for the layer as a whole.
 DENSE = {
-    "start": 1.43,
-    "multiply-adds": 0.00802,
-    "weights": 0.122,
-    "inputs and outputs": 0.0327,
-    "uncached outputs": 0.0743,
-    "activations": 0.102,
+    "start": 0.149,
+    "multiply-adds": 0.00614,
+    "weights": 0.0868,
+    "inputs and outputs": 0.0279,
+    "uncached outputs": 0.0464,
+    "activations": 0.117,
 }
 DENSE_PIXEL = {
-    "start": 4.66,
-    "weights": 0.108,
+    "start": 5.49,
+    "weights": 0.102,
 }
 SPARSE = {
-    "start": 3.91,
-    "vectors of blocks of 1": 0.193,
-    "vectors of blocks of 2": 0.179,
-    "vectors of blocks of 4": 0.161,
-    "nonzeros": 0.239,
-    "input vectors": 0.72,
-    "output vectors": 0.15,
-    "uncached outputs": 0.123,
-    "activation vectors": 1.85,
+    "start": 2.04,
+    "vectors of blocks of 1": 0.163,
+    "vectors of blocks of 2": 0.163,
+    "vectors of blocks of 4": 0.199,
+    "nonzeros": 0.203,
+    "input vectors": 0.747,
+    "output vectors": 0.284,
+    "uncached outputs": 0.0477,
+    "activation vectors": 1.34,
 }
 SPARSE_PIXEL = {
-    "start": 5.13,
-    "nonzeros": 0.505,
-    "weights": 0.0,
-    "inputs and outputs": 1.43,
+    "start": 5.03,
+    "nonzeros": 0.088,
+    "weights": 0.0191,
+    "inputs and outputs": 1.36,
 }
 REORDER = {
-    "start": 0.687,
-    "elements": 0.0615,
-    "uncached elements": 0.0368,
+    "start": 2.14,
+    "elements": 0.037,
+    "uncached elements": 0.0424,
 }
 
 

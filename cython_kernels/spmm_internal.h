@@ -10,8 +10,8 @@ enum {
     SPMM_STAGING_FLOATS = 16 << 10, /* likewise; spmm_staging_budget() */
     SPMM_STRIP_PIXELS = 1 << 10,    /* at most */
     SPMM_MOST_CHUNK_ROWS = 1 << 16, /* row numbers within a chunk are 16 bits */
-    /* What a task shall be worth, in spmm_work(): 10 microseconds of a good CPU. */
-    SPMM_TASK_WORK = 40000,
+    /* What a task shall be worth, in spmm_work(): 4 microseconds of a good CPU. */
+    SPMM_TASK_WORK = 15000,
 };
 
 /* A range of rows that is packed on its own, so that different tasks can compute different rows
