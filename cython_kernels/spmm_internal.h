@@ -12,6 +12,7 @@ enum {
     SPMM_MOST_CHUNK_ROWS = 1 << 16, /* row numbers within a chunk are 16 bits */
     /* What a task shall be worth, in spmm_work(): 4 microseconds of a good CPU. */
     SPMM_TASK_WORK = 15000,
+    SPMM_CHUNK_WORK = 40000, /* of a chunk of rows, which fills a panel of its own */
 };
 
 /* A range of rows that is packed on its own, so that different tasks can compute different rows

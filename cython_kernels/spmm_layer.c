@@ -101,7 +101,7 @@ static void choose_chunks(struct spmm_layer* layer, int64_t pixels) {
     int64_t lanes = layer->isa->lanes, tile = layer->vectors * lanes;
     int64_t tiles = tile_count(layer, pixels, layer->vectors);
     int64_t cheap = 1 + layer->nonzeros / (70 * layer->columns);
-    int64_t worth = spmm_work(layer, pixels < tile ? pixels : tile) / SPMM_TASK_WORK;
+    int64_t worth = spmm_work(layer, pixels < tile ? pixels : tile) / SPMM_CHUNK_WORK;
     if (tiles == 1 && cheap < 2) cheap = 2;
     int64_t chunks = 1;
     while (chunks * tiles < 4 && 2 * chunks <= cheap && 2 * chunks <= worth) chunks *= 2;
