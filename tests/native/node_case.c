@@ -346,6 +346,7 @@ static void choose_environment(struct node_case* c, const struct case_header* he
     static const char* const versions[] = {"1.17.3", "1.31.1", "1.18.0", "1.16.9", "2", ""};
     c->isa = isas[header->isa % 8];
     c->panel_bytes = header->panel_bytes * 256 < 12 << 10 ? 12 << 10 : header->panel_bytes * 256;
+    c->l2_bytes = header->panel_bytes % 2 != 0 ? 1 << 10 : 1 << 20;
     c->version =
         header->runtime < 192 ? versions[header->runtime % 3] : versions[header->runtime % 6];
     static const char* const threadings[] = {NULL, "session", "openmp", "a threading that is not"};

@@ -18,10 +18,12 @@ static void require(int holds, const char* rule, const char* found) {
     abort();
 }
 
-/* Tells the kernels the L1 cache's size of the case. */
+/* Tells the kernels the sizes of the caches of the case. */
 int64_t __wrap_spmm_panel_budget(void);
-static _Atomic int64_t panel_bytes = 48 << 10;
+int64_t __wrap_spmm_l2_bytes(void);
+static _Atomic int64_t panel_bytes = 48 << 10, l2_bytes = 1 << 20;
 int64_t __wrap_spmm_panel_budget(void) { return atomic_load(&panel_bytes); }
+int64_t __wrap_spmm_l2_bytes(void) { return atomic_load(&l2_bytes); }
 
 /* Stands for the OpenMP driver. */
 void parallel_openmp(void (*task)(void*, size_t), void* data, size_t count) {
@@ -147,6 +149,7 @@ int run_case(const struct node_case* c, int threads) {
     struct fake_session_options options = {0};
     if (c->threading != NULL) fake_configure(&options, "ort_sparse.threading", c->threading);
     atomic_store(&panel_bytes, c->panel_bytes);
+    atomic_store(&l2_bytes, c->l2_bytes);
     if (!has_succeeded(c, RegisterCustomOps(&options, fake_ort(c->version)), 1)) return 0;
     long live = fake_live_objects();
     int succeeded = create_and_run(c, options.op, threads);
