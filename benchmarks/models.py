@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser, default: list[str]) -> None:
         nargs="*",
         default=default,
         metavar="MODEL",
-        help="a .tflite or .onnx file or a network of the zoo (%(default)s)",
+        help=f"a .tflite or .onnx file or a network of the zoo ({', '.join(default)})",
     )
     parser.add_argument(
         "--folder",
