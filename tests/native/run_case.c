@@ -81,6 +81,8 @@ static int has_succeeded(const struct node_case* c, fake_status* status, int mus
 static void check_y(const struct node_case* c, const struct fake_tensor* x,
                     const struct fake_tensor* residual, const struct fake_tensor* y) {
     if (c->has_special_numbers || fake_element_count(y) == 0) return;
+    /* An attribute of a wrong type looks absent where the call fails that would have told. */
+    if (!c->is_valid && fake_has_failed()) return;
     double error = compare_with_oracle(c, x, residual, y);
     char text[64];
     snprintf(text, sizeof text, "a relative error of %g", error);
