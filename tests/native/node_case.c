@@ -231,6 +231,9 @@ static void reshape(struct fake_tensor* tensor, const struct fake_tensor* wanted
     *tensor = changed;
 }
 
+/* Whether change_tensor gives another type, in which old bytes may be any number. */
+static int changes_type(int where) { return where >> 6 > 1; }
+
 static void change_tensor(struct fake_tensor* tensor, int how, int where, int64_t value) {
     struct fake_tensor wanted = *tensor;
     switch (how) {
@@ -330,9 +333,11 @@ static void apply_change(struct node_case* c, const struct case_change* change) 
             }
             break;
         case 10: /* of X when it runs */
+            c->has_special_numbers |= changes_type(change->where);
             change_tensor(&c->x[run], change->where >> 6, change->where >> 1, value);
             break;
         case 11:
+            c->has_special_numbers |= changes_type(change->where);
             change_tensor(&c->residual[run], change->where >> 6, change->where >> 1, value);
             break;
     }
