@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-FUZZ_SECONDS ?= 40
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
 
 .PHONY: demo test lint format arm64 mutants sanitize fuzz soak compat clean
@@ -44,11 +43,12 @@ sanitize: $(VENV)/installed
 	tests/native/install.sh
 	$(BIN)/python -m pytest tests/native
 
+# Numbers of executions, not seconds, so that every machine tries the same inputs.
 fuzz: $(VENV)/installed
 	tests/native/install.sh
-	$(BIN)/python fuzz/run.py native --seconds $(FUZZ_SECONDS)
-	$(BIN)/python fuzz/run.py reader --seconds $(FUZZ_SECONDS)
-	$(BIN)/python fuzz/run.py sparsity --seconds $(FUZZ_SECONDS)
+	$(BIN)/python fuzz/run.py native --runs 100000
+	$(BIN)/python fuzz/run.py reader --runs 200000
+	$(BIN)/python fuzz/run.py sparsity --runs 100000
 
 # Sessions for minutes; memory must stay flat.
 MINUTES ?= 5
