@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ort_sparse.converters.isolation import run_isolated, temporary_folder
 from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
 
 from ._dependencies import require
 from .densify import densify, sparse_tensors
-from .isolation import run_isolated, temporary_folder
 from .model import operator_name, pack_model, read_model, shape_of, tensor_type
 from .names import read_interface
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import onnx
 
+from ort_sparse.converters.isolation import run_isolated, temporary_folder
 from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
 
 from ._dependencies import require
-from .isolation import run_isolated, temporary_folder
 from .model import operator_name, read_model, shape_of, tensor_name
 from .names import Interface, read_interface
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from ort_sparse.conversion import convert_and_report, densify
-from ort_sparse.converters.tflite import isolation
+from ort_sparse.converters import isolation
 from ort_sparse.errors import OrtSparseError
 from ort_sparse.verification import compare
 

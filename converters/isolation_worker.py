@@ -1,4 +1,4 @@
-"""The process that runs TensorFlow's and LiteRT's C++ code, started by `isolation`.
+"""The process that runs other people's C++ code on a model, started by `isolation`.
 
 It imports what a task needs, once, and then forks for each model, so that a crash, a hang or a
 changed state ends with that model. It reads requests from stdin and answers on stdout, one JSON

@@ -1,7 +1,8 @@
 """Running other people's C++ code on a model in a process of its own.
 
-A sound file may still hold numbers that TensorFlow or LiteRT do not survive. What goes wrong
-there, a crash, a hang or too much memory, becomes an error here. Data goes both ways as files.
+A sound file may still hold numbers that TensorFlow, LiteRT or ONNX Runtime do not survive. What
+goes wrong there, a crash, a hang or too much memory, becomes an error here. Data goes both ways as
+files.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class _Worker:
             "PYTHONPATH": os.pathsep.join(sys.path),
             "OPENBLAS_NUM_THREADS": "1",  # forking needs a process of one thread
         }
-        module = f"{__package__}.worker"
+        module = f"{__package__}.isolation_worker"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, task],

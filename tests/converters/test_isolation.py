@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ort_sparse.converters.tflite import isolation
-from ort_sparse.converters.tflite.isolation import run_isolated, temporary_folder
+from ort_sparse.converters import isolation
+from ort_sparse.converters.isolation import run_isolated, temporary_folder
 from ort_sparse.errors import (
     InvalidArgumentError,
     InvalidModelError,
@@ -154,7 +154,7 @@ def test_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
 PROGRAM = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from test_tflite_isolation import order
+from test_isolation import order
 order("hang")
 """
 
@@ -180,7 +180,8 @@ def test_tf2onnx_can_be_forked() -> None:
     pytest.importorskip("ai_edge_litert", reason="needs the extra tflite")
     code = (
         "import sys, os\n"
-        "from ort_sparse.converters.tflite import isolation, to_onnx\n"
+        "from ort_sparse.converters import isolation\n"
+        "from ort_sparse.converters.tflite import to_onnx\n"
         "worker = isolation._take_worker(to_onnx.__name__, 'tf2onnx')\n"
         "print(len(os.listdir(f'/proc/{worker._process.pid}/task')), 'tensorflow' in sys.modules)"
     )
