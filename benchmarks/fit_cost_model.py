@@ -19,8 +19,9 @@ import numpy as np
 
 from ort_sparse.converters import cost_model
 from ort_sparse.converters.cost_model import LayerWork
-from ort_sparse.layer_bench import LayerTime, LayerTimes, NodeTime
-from ort_sparse.network_bench import ModelPair, benchmark, model_pair
+from ort_sparse.measure.layers import LayerTime, LayerTimes, NodeTime
+from ort_sparse.measure.network import ModelPair, benchmark
+from ort_sparse.model_pair import model_pair
 
 THREADS = (1, 2)
 

@@ -18,8 +18,9 @@ import models
 import numpy as np
 
 from ort_sparse.kernels import Layer, supported_isas
-from ort_sparse.layer_bench import LayerTime, read_layers
-from ort_sparse.network_bench import Benchmark, ModelPair, benchmark, model_pair
+from ort_sparse.measure.layers import LayerTime, read_layers
+from ort_sparse.measure.network import Benchmark, ModelPair, benchmark
+from ort_sparse.model_pair import model_pair
 from ort_sparse.op import SparseConv1x1
 from ort_sparse.report import benchmark_data
 

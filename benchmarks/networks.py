@@ -9,7 +9,8 @@ from typing import Any
 import markdown
 import models
 
-from ort_sparse.network_bench import Benchmark, benchmark, model_pair
+from ort_sparse.measure.network import Benchmark, benchmark
+from ort_sparse.model_pair import model_pair
 from ort_sparse.op import DOMAIN
 from ort_sparse.report import benchmark_data
 

@@ -233,8 +233,9 @@ def bench(
 ) -> None:
     """Time a model dense and sparse, side by side in one run."""
     from .files import write_atomically
-    from .network_bench import benchmark, model_pair
-    from .plot import check_plot, draw
+    from .measure.network import benchmark
+    from .measure.plot import check_plot, draw
+    from .model_pair import model_pair
     from .report import benchmark_data, latency_table, layer_time_table
 
     if plot is not None:

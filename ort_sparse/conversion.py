@@ -275,7 +275,7 @@ def _tune(
     graph: ir.Model, layers: str, min_sparsity: float, block_rows: int | None, progress: Progress
 ) -> tuple[dict[str, passes.LayerChoice], str]:
     """Choose layers by measuring; say on which machine."""
-    from .tuning import cpu_name, tune
+    from .measure.tuning import cpu_name, tune
 
     if layers != "auto":
         raise InvalidArgumentError(f"layers: must be 'auto' to be tuned, but is {layers!r}")

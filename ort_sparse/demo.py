@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from . import zoo
 from .conversion import convert_and_report
-from .network_bench import Benchmark, ModelPair, benchmark
+from .measure.network import Benchmark, ModelPair, benchmark
 from .verification import Comparison
 
 __all__ = ["Demo", "run_demo"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from .bench import Latency
 from .converters.passes import LayerReport, OtherLayer
 from .converters.stored import StoredItem
-from .layer_bench import LayerTime, LayerTimes, NodeTime, total_microseconds
-from .network_bench import Benchmark
+from .measure.latency import Latency
+from .measure.layers import LayerTime, LayerTimes, NodeTime, total_microseconds
+from .measure.network import Benchmark
 from .verification import Comparison
 
 __all__ = [

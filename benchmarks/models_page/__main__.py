@@ -15,9 +15,9 @@ import onnxruntime
 
 from benchmarks import models
 from ort_sparse import zoo
-from ort_sparse.bench import isa_in_use
-from ort_sparse.network_bench import benchmark
-from ort_sparse.tuning import cpu_name
+from ort_sparse.measure.latency import isa_in_use
+from ort_sparse.measure.network import benchmark
+from ort_sparse.measure.tuning import cpu_name
 
 from .facts import gather, load_pair
 from .page import page

@@ -15,7 +15,7 @@ from benchmarks import models
 from ort_sparse import zoo
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.files import write_atomically
-from ort_sparse.network_bench import ModelPair
+from ort_sparse.measure.network import ModelPair
 from ort_sparse.verification import inputs_of
 
 _CHANNEL_AXIS = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}

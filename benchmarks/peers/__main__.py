@@ -15,11 +15,11 @@ from pathlib import Path
 import onnx
 
 from benchmarks import models
-from ort_sparse.bench import Feeds
 from ort_sparse.files import write_atomically
-from ort_sparse.network_bench import model_pair
-from ort_sparse.plot import check_plot
-from ort_sparse.tuning import cpu_name
+from ort_sparse.measure.latency import Feeds
+from ort_sparse.measure.plot import check_plot
+from ort_sparse.measure.tuning import cpu_name
+from ort_sparse.model_pair import model_pair
 from ort_sparse.verification import inputs_of, random_inputs
 
 from .chart import draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ort_sparse.plot import grouped_bars, picture, pyplot
+from ort_sparse.measure.plot import grouped_bars, picture, pyplot
 
 from .engines import BASELINE, ENGINES
 from .results import Results

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ort_sparse.bench import WARM_UP_SECONDS, Feeds, Latency, summarise
+from ort_sparse.measure.latency import WARM_UP_SECONDS, Feeds, Latency, summarise
 from ort_sparse.verification import compare_outputs
 
 from .engines import BASELINE, Engine, Form

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import geometric_mean, median
 
-from ort_sparse.bench import Latency
 from ort_sparse.files import write_atomically
+from ort_sparse.measure.latency import Latency
 
 from .engines import BASELINE
 

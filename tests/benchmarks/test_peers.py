@@ -22,8 +22,8 @@ from benchmarks.peers.measure import attempt, measure, worker_command
 from benchmarks.peers.process import EngineError, start
 from benchmarks.peers.results import Results, Row, read
 from benchmarks.peers.tables import tables
-from ort_sparse.bench import Latency
-from ort_sparse.network_bench import model_pair
+from ort_sparse.measure.latency import Latency
+from ort_sparse.model_pair import model_pair
 
 ROOT = Path(__file__).parents[2]
 FEEDS = {"x": np.arange(4, dtype=np.float32)}

@@ -11,8 +11,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from .bench import Feeds, interleave, onnx_engine
-from .converters.passes import (
+from ort_sparse.converters.passes import (
     LayerChoice,
     LayerCost,
     choose_layers,
@@ -20,8 +19,10 @@ from .converters.passes import (
     sparsify,
     to_model_proto,
 )
-from .layer_bench import time_layers
-from .verification import inputs_of, random_inputs
+from ort_sparse.verification import inputs_of, random_inputs
+
+from .latency import Feeds, interleave, onnx_engine
+from .layers import time_layers
 
 __all__ = ["cpu_name", "tune"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .kernels import supported_isas
+from ort_sparse.kernels import supported_isas
 
 __all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine", "summarise"]
 
@@ -40,7 +40,7 @@ def onnx_engine(model: onnx.ModelProto, feeds: Feeds, *, threads: int) -> Engine
     """Return a function that runs the model once with this many threads."""
     import onnxruntime
 
-    from .runtime import session
+    from ort_sparse.runtime import session
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

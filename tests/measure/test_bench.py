@@ -11,13 +11,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-from ort_sparse.bench import interleave, isa_in_use
 from ort_sparse.cli import app
 from ort_sparse.conversion import convert_and_report, densify
 from ort_sparse.errors import InvalidArgumentError, MissingDependencyError
 from ort_sparse.kernels import fma_peak, supported_isas
-from ort_sparse.layer_bench import time_layers, total_microseconds
-from ort_sparse.network_bench import model_pair
+from ort_sparse.measure.latency import interleave, isa_in_use
+from ort_sparse.measure.layers import time_layers, total_microseconds
+from ort_sparse.model_pair import model_pair
 from ort_sparse.op import OP_TYPE
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidArgumentError, MissingDependencyError
+from ort_sparse.errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from .network_bench import Benchmark
+    from .network import Benchmark
 
 __all__ = ["check_plot", "draw", "grouped_bars", "picture", "pyplot"]
 

@@ -19,9 +19,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .bench import Engine, Feeds, interleave
-from .op import DOMAIN, INPUTS, SparseConv1x1
-from .runtime import session
+from ort_sparse.op import DOMAIN, INPUTS, SparseConv1x1
+from ort_sparse.runtime import session
+
+from .latency import Engine, Feeds, interleave
 
 __all__ = [
     "LayerTime",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import onnx
 
-from .bench import Latency, interleave, isa_in_use, onnx_engine
-from .conversion import convert_and_report, densify
-from .kernels import fma_peak
-from .layer_bench import LayerTimes, time_layers
-from .op import DOMAIN
-from .source import ModelSource, read_source
-from .verification import compare_outputs, inputs_of, random_inputs
+from ort_sparse.kernels import fma_peak
+from ort_sparse.verification import compare_outputs, inputs_of, random_inputs
 
-__all__ = ["Benchmark", "ModelPair", "benchmark", "model_pair"]
+from .latency import Latency, interleave, isa_in_use, onnx_engine
+from .layers import LayerTimes, time_layers
+
+__all__ = ["Benchmark", "ModelPair", "benchmark"]
 
 
 @dataclass(frozen=True)
@@ -62,36 +59,6 @@ class Benchmark:
     def speed_up(self) -> float:
         """How many times faster the median of the sparse runs is."""
         return self.dense.p50 / self.sparse.p50
-
-
-def model_pair(
-    source: ModelSource,
-    *,
-    layers: Literal["auto", "all"] = "auto",
-    progress: Callable[[str], None] = lambda stage: None,
-) -> ModelPair:
-    """Return the two forms of a model.
-
-    Parameters
-    ----------
-    source : path, bytes or onnx.ModelProto
-        A model with SparseConv1x1 is made dense. Any other is converted, and its dense form is
-        the model as it was, TFLite files as tf2onnx translates them.
-    layers : {"auto", "all"}
-        Which layers to convert, as for `ort_sparse.convert`.
-    progress : callable
-        Called with a few words before each stage of the work.
-
-    Raises
-    ------
-    InvalidArgumentError, InvalidModelError, UnsupportedModelError, MissingDependencyError
-        As `ort_sparse.convert`.
-    """
-    found = read_source(source)
-    if found.onnx is not None and any(node.domain == DOMAIN for node in found.onnx.graph.node):
-        return ModelPair(densify(found.onnx), found.onnx)
-    conversion = convert_and_report(source, layers=layers, verify=False, progress=progress)
-    return ModelPair(conversion.dense, conversion.model)
 
 
 def benchmark(
