@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.kernels import Layer, fma_peak, supported_isas
 from ort_sparse.op import OP_TYPE, Activation, SparseConv1x1
+from ort_sparse.options import ConvertOptions
 
 HEADINGS = ["layers", "isa", "threads", "ms", "GFLOP/s", "FMA peak", "of peak"]
 HEADINGS += ["packed / block-CSR"]
@@ -70,7 +71,10 @@ def main() -> None:
             path = models.find(model, arguments.folder)
             models.report(f"{path.stem}: converting")
             converted = Path(folder, f"{path.stem}.onnx")
-            onnx.save(convert_and_report(path, layers="all", verify=False).model, converted)
+            onnx.save(
+                convert_and_report(path, ConvertOptions(layers="all", verify=False)).model,
+                converted,
+            )
             for isa in arguments.isas:
                 for threads in arguments.threads:
                     rows += measure_rows(converted, isa, threads, arguments)

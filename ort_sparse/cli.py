@@ -95,23 +95,23 @@ def convert(
     """Convert a pruned model to ONNX with SparseConv1x1 nodes."""
     from .conversion import convert_and_report
     from .files import write_model
+    from .options import ConvertOptions
     from .report import comparison_data, comparison_table, format_bytes, layer_data
 
+    options = ConvertOptions(
+        layers=layers.value,
+        tune=tune,
+        min_sparsity=min_sparsity,
+        block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
+        opset=opset,
+        inputs_as_nchw=inputs_as_nchw,
+        verify=not no_verify,
+    )
     target = output or _default_output(Path(model))
     _check_output(target, model)
     bytes_before = _file_size(model)
     with _progress(as_json) as progress:
-        conversion = convert_and_report(
-            model,
-            layers=layers.value,
-            tune=tune,
-            min_sparsity=min_sparsity,
-            block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
-            opset=opset,
-            inputs_as_nchw=inputs_as_nchw,
-            verify=not no_verify,
-            progress=progress,
-        )
+        conversion = convert_and_report(model, options, progress=progress)
     size = write_model(target, conversion.model, external_data=external_data)
     comparison = conversion.comparison
     if as_json:
@@ -179,14 +179,14 @@ def verify(
 def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False) -> None:
     """Show which layers are or could be sparse, which cannot, and where the bytes are."""
     from .conversion import convert_and_report
+    from .options import ConvertOptions
     from .report import layer_data, layer_table, other_layer_table, size_data, size_tables
     from .source import read_source
     from .stored import stored_items
 
     with _progress(as_json) as progress:
-        conversion = convert_and_report(
-            model, layers="auto", min_sparsity=min_sparsity, verify=False, progress=progress
-        )
+        options = ConvertOptions(min_sparsity=min_sparsity, verify=False)
+        conversion = convert_and_report(model, options, progress=progress)
         stored = stored_items(read_source(model))
     if as_json:
         _print_json(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +14,15 @@ from .converters import passes
 from .converters.passes import LayerReport, OtherLayer
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .op import register_schema
+from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
 from .verification import FLOAT16_TOLERANCE, TOLERANCE, Comparison
 from .verification import verify as verify_models
 
-__all__ = ["DEFAULT_MIN_SPARSITY", "Conversion", "convert", "convert_and_report", "densify"]
-
-DEFAULT_MIN_SPARSITY = 0.5
-"""Share of zeros from which on block-CSR is smaller than dense, whatever the index width."""
+__all__ = ["Conversion", "convert", "convert_and_report", "densify"]
 
 DEFAULT_OPSET = 17
+DEFAULT_OPTIONS = ConvertOptions()
 
 MAX_BYTES = 2**31 - 1
 """Size of a model with all its weights, which protobuf limits."""
@@ -57,11 +56,17 @@ def convert(
     *,
     layers: Literal["auto", "all"] = "auto",
     tune: bool = False,
-    min_sparsity: float = DEFAULT_MIN_SPARSITY,
+    min_sparsity: float = 0.5,
     block_rows: int | Literal["auto"] = "auto",
     opset: int | None = None,
     inputs_as_nchw: bool = False,
+    signature: str | None = None,
+    keep_weight_inputs: bool = False,
     verify: bool = True,
+    tolerance: float | None = None,
+    seed: int = 0,
+    batch: int = 1,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> onnx.ModelProto:
     """Convert a model so that its mostly-zero 1x1 convolutions run sparse.
 
@@ -79,14 +84,21 @@ def convert(
     block_rows : {"auto", 1, 2, 4}
         Height of the blocks of weights; by default what makes the smallest arrays.
     opset : int, optional
-        ONNX opset of a converted TFLite model, 13, 15, 17 (the default) or 18. ONNX models keep
-        theirs.
+        ONNX opset of a converted TFLite model, 13 to 18; 17 by default. ONNX models keep theirs.
     inputs_as_nchw : bool
         Whether the rank-4 inputs of a converted TFLite model are to be NCHW; they are NHWC as in
         the file otherwise.
+    signature : str, optional
+        Signature of a TFLite model to convert, where it has several.
+    keep_weight_inputs : bool
+        Whether weights of an ONNX model that are graph inputs with a default stay inputs, and their
+        layers dense. They become constants otherwise.
     verify : bool
         Whether to compare the result with the source on random inputs: LiteRT's builtin kernels
         for TFLite, ONNX Runtime for ONNX.
+    tolerance, seed, batch, shapes
+        How to compare, as for `ort_sparse.verify`. Where ``tune`` is set, inputs of the same shapes
+        are measured.
 
     Returns
     -------
@@ -107,49 +119,62 @@ def convert(
     MissingDependencyError
         If a TFLite model is given and the extra ``tflite`` is not installed.
     """
-    return convert_and_report(
-        source,
+    options = ConvertOptions(
         layers=layers,
         tune=tune,
         min_sparsity=min_sparsity,
         block_rows=block_rows,
         opset=opset,
         inputs_as_nchw=inputs_as_nchw,
+        signature=signature,
+        keep_weight_inputs=keep_weight_inputs,
         verify=verify,
-    ).model
+        tolerance=tolerance,
+        seed=seed,
+        batch=batch,
+        shapes=shapes or {},
+    )
+    return convert_and_report(source, options).model
 
 
 def convert_and_report(
     source: ModelSource,
+    options: ConvertOptions = DEFAULT_OPTIONS,
     *,
-    layers: Literal["auto", "all"] = "auto",
-    tune: bool = False,
-    min_sparsity: float = DEFAULT_MIN_SPARSITY,
-    block_rows: int | Literal["auto"] = "auto",
-    opset: int | None = None,
-    inputs_as_nchw: bool = False,
-    verify: bool = True,
     progress: Progress = lambda stage: None,
 ) -> Conversion:
-    """Like `convert`, and say what was done."""
+    """Like `convert`, and say what was done.
+
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+    options : ConvertOptions
+    progress : callable
+        Called with a few words before each stage of the work.
+    """
     progress("reading")
     found = read_source(source)
     is_tflite = found.tflite is not None
+    options.check_source(found.name, is_tflite=is_tflite)
     if is_tflite:
         progress("converting TFLite to ONNX")
-    dense = _dense_model(found, opset, inputs_as_nchw)
+    dense = _dense_model(found, options)
     graph = _to_ir(found.name, dense)
     widened = passes.widen_float16(graph)
-    height = None if block_rows == "auto" else block_rows
-    chosen_by = "all" if layers == "all" else "cost model"
-    choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = layers
-    if tune:
-        choices, chosen_by = _tune(graph, layers, min_sparsity, height, progress)
+    chosen_by = "all" if options.layers == "all" else "cost model"
+    choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = options.layers
+    if options.tune:
+        choices, chosen_by = _tune(graph, options, progress)
     progress("rewriting sparse layers")
-    reports = passes.sparsify(graph, min_sparsity=min_sparsity, block_rows=height, layers=choices)
+    reports = passes.sparsify(
+        graph,
+        min_sparsity=options.min_sparsity,
+        block_rows=options.block_height,
+        layers=choices,
+    )
     if not reports:
         _refuse_computed_weights(found.name, graph)
-    others = passes.find_other_layers(graph, min_sparsity=min_sparsity)
+    others = passes.find_other_layers(graph, min_sparsity=options.min_sparsity)
     if is_tflite or widened:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
@@ -157,10 +182,18 @@ def convert_and_report(
     if replaced:
         _describe(model, reports, chosen_by)
     comparison = None
-    if verify and (replaced or is_tflite):
+    if options.verify and (replaced or is_tflite):
         progress("comparing with the original")
-        tolerance = FLOAT16_TOLERANCE if widened else TOLERANCE
-        comparison = verify_models(found.tflite or dense, model, tolerance=tolerance)
+        tolerance = options.tolerance
+        if tolerance is None:
+            tolerance = FLOAT16_TOLERANCE if widened else TOLERANCE
+        comparison = verify_models(
+            found.tflite or dense,
+            model,
+            tolerance=tolerance,
+            batch=options.batch,
+            seed=options.seed,
+        )
     return Conversion(model, dense, reports, others, comparison)
 
 
@@ -184,13 +217,8 @@ def densify(source: ModelSource) -> onnx.ModelProto:
     return _to_proto(found.name, graph)
 
 
-def _dense_model(source: Source, opset: int | None, inputs_as_nchw: bool) -> onnx.ModelProto:
+def _dense_model(source: Source, options: ConvertOptions) -> onnx.ModelProto:
     if source.onnx is not None:
-        if opset is not None or inputs_as_nchw:
-            raise InvalidArgumentError(
-                f"{source.name}: opset and inputs_as_nchw must be given for TFLite models only, "
-                "but this is an ONNX model"
-            )
         return source.onnx
     from .converters.tflite import convert_tflite
 
@@ -198,8 +226,8 @@ def _dense_model(source: Source, opset: int | None, inputs_as_nchw: bool) -> onn
     return convert_tflite(
         source.tflite,
         name=source.name,
-        opset=DEFAULT_OPSET if opset is None else opset,
-        inputs_as_nchw=inputs_as_nchw,
+        opset=DEFAULT_OPSET if options.opset is None else options.opset,
+        inputs_as_nchw=options.inputs_as_nchw,
     )
 
 
@@ -272,14 +300,17 @@ def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
 
 
 def _tune(
-    graph: ir.Model, layers: str, min_sparsity: float, block_rows: int | None, progress: Progress
+    graph: ir.Model, options: ConvertOptions, progress: Progress
 ) -> tuple[dict[str, passes.LayerChoice], str]:
     """Choose layers by measuring; say on which machine."""
     from .measure.tuning import cpu_name, tune
 
-    if layers != "auto":
-        raise InvalidArgumentError(f"layers: must be 'auto' to be tuned, but is {layers!r}")
-    choices = tune(graph, min_sparsity=min_sparsity, block_rows=block_rows, progress=progress)
+    choices = tune(
+        graph,
+        min_sparsity=options.min_sparsity,
+        block_rows=options.block_height,
+        progress=progress,
+    )
     return choices, f"tuned on {cpu_name()}"
 
 

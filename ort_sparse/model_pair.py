@@ -8,6 +8,7 @@ from typing import Literal
 from .conversion import convert_and_report, densify
 from .measure.network import ModelPair
 from .op import DOMAIN
+from .options import ConvertOptions
 from .source import ModelSource, read_source
 
 __all__ = ["model_pair"]
@@ -39,5 +40,6 @@ def model_pair(
     found = read_source(source)
     if found.onnx is not None and any(node.domain == DOMAIN for node in found.onnx.graph.node):
         return ModelPair(densify(found.onnx), found.onnx)
-    conversion = convert_and_report(source, layers=layers, verify=False, progress=progress)
+    options = ConvertOptions(layers=layers, verify=False)
+    conversion = convert_and_report(source, options, progress=progress)
     return ModelPair(conversion.dense, conversion.model)

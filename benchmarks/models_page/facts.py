@@ -16,6 +16,7 @@ from ort_sparse import zoo
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.files import write_atomically
 from ort_sparse.measure.network import ModelPair
+from ort_sparse.options import ConvertOptions
 from ort_sparse.verification import inputs_of
 
 _CHANNEL_AXIS = {"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
@@ -67,8 +68,8 @@ class Facts:
 
 def gather(tflite: Path, folder: Path) -> Facts:
     """Convert a TFLite file, and keep what `load_pair` reads in a folder."""
-    every = convert_and_report(tflite, layers="all")
-    chosen = convert_and_report(tflite, layers="auto")
+    every = convert_and_report(tflite, ConvertOptions(layers="all"))
+    chosen = convert_and_report(tflite, ConvertOptions(layers="auto"))
     assert every.comparison is not None  # TFLite files are always compared
     assert chosen.comparison is not None
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
 
-from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS
 from ort_sparse.errors import InvalidArgumentError
 from ort_sparse.op import register_schema
+from ort_sparse.options import check_block_rows, check_min_sparsity
 
 from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, choose_layers, predict_costs
@@ -47,9 +47,9 @@ def sparsify(
     min_sparsity : float
         Share of zeros in the stored weights, 0 to 1, from which on a layer is replaced.
     block_rows : int, optional
-        Height of the blocks, one of `CANDIDATE_BLOCK_ROWS`. Where it does not divide the output
-        channels, the next smaller one that does is taken. By default the one that makes the
-        smallest arrays, for each layer.
+        Height of the blocks, one of `ort_sparse.bcsr.CANDIDATE_BLOCK_ROWS`. Where it does not
+        divide the output channels, the next smaller one that does is taken. By default the one
+        that makes the smallest arrays, for each layer.
     layers : {"auto", "all"} or mapping of str to LayerChoice
         Which of them to replace: all, those that the cost model chooses, or those chosen here by
         the name of their node; a node without one has the name of its output.
@@ -66,7 +66,11 @@ def sparsify(
     InvalidModelError
         If constants cannot be read, or a SparseConv1x1 in the model breaks its specification.
     """
-    _check_options(min_sparsity, block_rows, layers)
+    check_min_sparsity(min_sparsity)
+    if block_rows is not None:
+        check_block_rows(block_rows)
+    if isinstance(layers, str) and layers not in ("auto", "all"):
+        raise InvalidArgumentError(f"layers: must be 'auto' or 'all', but is {layers!r}")
     if layers == "auto":
         layers = predict_choices(model, min_sparsity=min_sparsity, block_rows=block_rows)
     choices = layers if isinstance(layers, Mapping) else {}
@@ -166,16 +170,3 @@ def to_model_proto(model: ir.Model) -> onnx.ModelProto:
 def _infer_shapes(model: ir.Model) -> None:
     register_schema()
     ShapeInferencePass(check_type=False, strict_mode=False)(model)
-
-
-def _check_options(
-    min_sparsity: float, block_rows: int | None, layers: str | Mapping[str, LayerChoice]
-) -> None:
-    if not 0 <= min_sparsity <= 1:
-        raise InvalidArgumentError(f"min_sparsity: must lie in 0..1, but is {min_sparsity}")
-    if block_rows is not None and block_rows not in CANDIDATE_BLOCK_ROWS:
-        raise InvalidArgumentError(
-            f"block_rows: must be one of {CANDIDATE_BLOCK_ROWS} or None, but is {block_rows}"
-        )
-    if isinstance(layers, str) and layers not in ("auto", "all"):
-        raise InvalidArgumentError(f"layers: must be 'auto' or 'all', but is {layers!r}")

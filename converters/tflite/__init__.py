@@ -18,6 +18,7 @@ __all__ = [
     "Signature",
     "SparseTensorInfo",
     "TensorSignature",
+    "check_opset",
     "convert_tflite",
     "run",
     "signature",

@@ -28,6 +28,7 @@ from ort_sparse.converters.passes import (
 )
 from ort_sparse.converters.passes.layouts import MARGIN, PLAIN_ELEMENTWISE, Layouts
 from ort_sparse.op import ACTIVATIONS, OP_TYPE
+from ort_sparse.options import ConvertOptions
 
 works = st.builds(
     LayerWork,
@@ -198,7 +199,7 @@ def test_half_dense_stays_dense_and_95_percent_becomes_sparse():
     assert notes["ort_sparse.choice"] == "cost model"
     (node,) = [n for n in conversion.model.graph.node if n.op_type == OP_TYPE]
     assert any(entry.key == "ort_sparse.choice" for entry in node.metadata_props)
-    everything = convert_and_report(dense, layers="all", verify=False)
+    everything = convert_and_report(dense, ConvertOptions(layers="all", verify=False))
     assert everything.replaced == 2
     notes = {entry.key: entry.value for entry in everything.model.metadata_props}
     assert notes["ort_sparse.choice"] == "all"
@@ -211,13 +212,13 @@ def test_a_choice_stands_until_the_model_is_dense_again():
     network.conv(3)
     few = network.conv(1, zeros=0.95)
     network.conv(3)
-    once = convert_and_report(network.model(), verify=False).model
-    again = convert_and_report(once, verify=False)
+    once = convert_and_report(network.model(), ConvertOptions(verify=False)).model
+    again = convert_and_report(once, ConvertOptions(verify=False))
     assert again.model is once
     reasons = {report.name: report.reason for report in again.layers}
     assert "% zeros, but predicted" in reasons[half]
     assert reasons[few] == "is SparseConv1x1 already"
-    everything = convert_and_report(once, layers="all", verify=False)
+    everything = convert_and_report(once, ConvertOptions(layers="all", verify=False))
     assert {report.name for report in everything.layers if report.replaced} == {half}
     graph = ir.from_proto(once)
     densify(graph)

@@ -19,6 +19,7 @@ from ort_sparse.measure.latency import interleave, isa_in_use
 from ort_sparse.measure.layers import time_layers, total_microseconds
 from ort_sparse.model_pair import model_pair
 from ort_sparse.op import OP_TYPE
+from ort_sparse.options import ConvertOptions
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_tables(dense_path):
 
 def test_converted_models_are_measured_against_their_dense_form(dense, tmp_path):
     path = tmp_path / "converted.onnx"
-    onnx.save(convert_and_report(dense, layers="all", verify=False).model, path)
+    onnx.save(convert_and_report(dense, ConvertOptions(layers="all", verify=False)).model, path)
     (result,) = json.loads(bench(path, "--json", "--layers"))["results"]
     assert len(result["layers"]) == 2
     pair = model_pair(path)
@@ -132,7 +133,7 @@ def test_plot_without_matplotlib_says_what_to_install(dense_path, tmp_path, monk
 
 
 def test_every_dense_node_has_its_place(dense):
-    sparse = convert_and_report(dense, layers="all", verify=False).model
+    sparse = convert_and_report(dense, ConvertOptions(layers="all", verify=False)).model
     feeds = {"x": np.ones((1, 64, 28, 28), np.float32)}
     times = time_layers(dense, sparse, feeds, threads=1, runs=2)
     assert all(layer.dense_microseconds is not None for layer in times.layers)
@@ -144,7 +145,7 @@ def test_every_dense_node_has_its_place(dense):
 
 
 def test_layers_of_the_densified_model_are_found_too(dense):
-    sparse = convert_and_report(dense, layers="all", verify=False).model
+    sparse = convert_and_report(dense, ConvertOptions(layers="all", verify=False)).model
     feeds = {"x": np.ones((1, 64, 28, 28), np.float32)}
     times = time_layers(densify(sparse), sparse, feeds, threads=1, runs=2)
     assert all(layer.dense_microseconds is not None for layer in times.layers)
@@ -152,7 +153,7 @@ def test_layers_of_the_densified_model_are_found_too(dense):
 
 def test_tuning_chooses_by_measuring(dense):
     stages = []
-    conversion = convert_and_report(dense, tune=True, progress=stages.append)
+    conversion = convert_and_report(dense, ConvertOptions(tune=True), progress=stages.append)
     assert any("measuring 2 layers" in stage for stage in stages)
     assert any("whole model" in stage for stage in stages)
     found = [layer for layer in conversion.layers if layer.kind == "Conv"]
@@ -165,11 +166,11 @@ def test_tuning_chooses_by_measuring(dense):
 
 def test_tuning_all_layers_is_refused(dense):
     with pytest.raises(InvalidArgumentError, match="layers: must be 'auto' to be tuned"):
-        convert_and_report(dense, layers="all", tune=True)
+        convert_and_report(dense, ConvertOptions(layers="all", tune=True))
 
 
 def test_tuning_a_model_without_zeros_does_nothing(dense):
-    assert convert_and_report(dense, tune=True, min_sparsity=0.99).model is dense
+    assert convert_and_report(dense, ConvertOptions(tune=True, min_sparsity=0.99)).model is dense
 
 
 def test_interleaved_engines_take_turns():

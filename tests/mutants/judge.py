@@ -14,18 +14,19 @@ from pathlib import Path
 from ort_sparse.conversion import convert_and_report, densify
 from ort_sparse.converters import isolation
 from ort_sparse.errors import OrtSparseError
+from ort_sparse.options import ConvertOptions
 from ort_sparse.verification import compare
 
 
 def use(data: bytes) -> None:
     """Convert the file and run what came out; run it as it is, if it is ONNX."""
     if data[4:8] == b"TFL3":
-        convert_and_report(data, layers="all")
+        convert_and_report(data, ConvertOptions(layers="all"))
         return
     failures = []
     for action in (
         lambda: densify(data),
-        lambda: convert_and_report(data, layers="all"),
+        lambda: convert_and_report(data, ConvertOptions(layers="all")),
         lambda: compare(data, data),
     ):
         try:

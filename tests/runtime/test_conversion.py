@@ -11,6 +11,7 @@ import ort_sparse
 from ort_sparse import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from ort_sparse.conversion import convert_and_report, densify
 from ort_sparse.op import OP_TYPE
+from ort_sparse.options import ConvertOptions
 
 
 def conv_model(density=0.1, opset=17):
@@ -146,7 +147,7 @@ def append(model, op_type, domain):
 def test_operators_of_another_domain():
     model = conv_model()
     append(model, "Gelu", "com.microsoft")
-    conversion = convert_and_report(model, layers="all")
+    conversion = convert_and_report(model, ConvertOptions(layers="all"))
     assert op_types(conversion.model) == [OP_TYPE, "Gelu"]
     assert conversion.comparison.passed
 
@@ -157,7 +158,7 @@ def test_functions():
     nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
     opsets = [helper.make_opsetid("", 17)]
     model.functions.append(helper.make_function("local", "Twice", ["x"], ["y"], nodes, opsets))
-    conversion = convert_and_report(model, layers="all")
+    conversion = convert_and_report(model, ConvertOptions(layers="all"))
     assert op_types(conversion.model) == [OP_TYPE, "Twice"]
     assert conversion.model.functions == model.functions
     assert conversion.comparison.passed

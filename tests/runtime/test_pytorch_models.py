@@ -11,6 +11,7 @@ from onnx import numpy_helper, version_converter
 from ort_sparse import convert, session, verify
 from ort_sparse.conversion import convert_and_report, densify
 from ort_sparse.op import OP_TYPE
+from ort_sparse.options import ConvertOptions
 
 FILES = ("pytorch_dynamo", "pytorch_torchscript")
 SPARSE_LAYERS = 24
@@ -22,7 +23,7 @@ def path(request, data_folder):
 
 
 def test_every_layer_becomes_sparse_and_computes_the_same(path):
-    conversion = convert_and_report(path, layers="all")
+    conversion = convert_and_report(path, ConvertOptions(layers="all"))
     assert (conversion.replaced, len(conversion.layers)) == (SPARSE_LAYERS, SPARSE_LAYERS)
     dense = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     sparse = session(conversion.model)
@@ -75,4 +76,4 @@ def test_densify_gives_standard_onnx_with_the_same_weights(path):
 def test_newer_opsets(path, opset):
     model = version_converter.convert_version(onnx.load(path), opset)
     assert model.opset_import[0].version == opset
-    assert convert_and_report(model, layers="all").replaced == SPARSE_LAYERS
+    assert convert_and_report(model, ConvertOptions(layers="all")).replaced == SPARSE_LAYERS

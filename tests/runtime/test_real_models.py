@@ -9,6 +9,7 @@ import pytest
 import ort_sparse
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.op import OP_TYPE
+from ort_sparse.options import ConvertOptions
 from ort_sparse.verification import inputs_of, random_inputs
 
 TOLERANCE = 2e-5
@@ -20,7 +21,9 @@ def convert_once(shared_models):
 
     def convert(name):
         if name not in done:
-            done[name] = convert_and_report(shared_models / f"{name}.tflite", layers="all")
+            done[name] = convert_and_report(
+                shared_models / f"{name}.tflite", ConvertOptions(layers="all")
+            )
         return done[name]
 
     return convert
@@ -61,7 +64,7 @@ def test_nchw_input(shared_models):
 
 def test_converting_again_changes_nothing(convert_once):
     model = convert_once("face_detection_full_range_sparse").model
-    again = convert_and_report(model, layers="all")
+    again = convert_and_report(model, ConvertOptions(layers="all"))
     assert again.replaced == 0
     assert again.model is model
 

@@ -13,6 +13,7 @@ from zoo.litert import LiteRT
 from ort_sparse import zoo
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.op import OP_TYPE
+from ort_sparse.options import ConvertOptions
 
 TOLERANCE = 2e-5
 
@@ -33,7 +34,7 @@ def sparse_layers(model: onnx.ModelProto) -> int:
 def test_every_sparse_layer_is_converted_and_the_numbers_are_litert_s(name: str) -> None:
     entry = zoo.entry(name)
     data = zoo.build(name, resolution=resolution(entry))
-    conversion = convert_and_report(data, layers="all")
+    conversion = convert_and_report(data, ConvertOptions(layers="all"))
     assert sparse_layers(conversion.model) == LiteRT(data).op_counts()["DENSIFY"] > 0
     assert conversion.comparison is not None
     assert conversion.comparison.error <= TOLERANCE

@@ -17,6 +17,7 @@ from pass_helpers import (
 
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.converters.passes import to_model_proto, widen_float16
+from ort_sparse.options import ConvertOptions
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 ROUNDING = 4e-3
@@ -110,7 +111,7 @@ def test_convert_stores_float16_and_allows_for_its_rounding():
     y = b.node("Relu", b.conv(b.input("N", 64, 28, 28), 64, 64))
     y = b.node("Conv", y, b.weights(64, 64, 3, 3, zeros=0), pads=[1] * 4)
     model = b.model(y, dtype=HALF)
-    conversion = convert_and_report(model, layers="all")
+    conversion = convert_and_report(model, ConvertOptions(layers="all"))
     assert conversion.replaced == 1
     assert conversion.comparison.passed
     assert conversion.model.ByteSize() < model.ByteSize()
