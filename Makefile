@@ -63,7 +63,7 @@ compat: $(VENV)/installed
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[tflite,test,bench,fuzz]'
+	$(BIN)/pip install --quiet --editable '.[cpu,tflite,test,bench,fuzz]'
 	touch $@
 
 clean:

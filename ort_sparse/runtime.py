@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .dependencies import import_onnxruntime
 from .errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -98,9 +99,13 @@ def session(
         See `register`.
     **arguments
         Passed on to ``onnxruntime.InferenceSession``; the provider is the CPU by default.
-    """
-    import onnxruntime
 
+    Raises
+    ------
+    MissingDependencyError
+        If no ONNX Runtime is installed.
+    """
+    onnxruntime = import_onnxruntime()
     if options is None:
         options = onnxruntime.SessionOptions()
     register(options, threading=threading)

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from .dependencies import import_onnxruntime
 from .errors import (
     InvalidArgumentError,
     InvalidModelError,
@@ -326,10 +327,9 @@ class _LiteRtRunner:
 
 class _OnnxRunner:
     def __init__(self, name: str, model: onnx.ModelProto) -> None:
-        import onnxruntime
-
         from .runtime import session
 
+        onnxruntime = import_onnxruntime()
         self.name = name
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.kernels import supported_isas
 
 __all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine", "summarise"]
@@ -38,10 +39,9 @@ class Latency:
 
 def onnx_engine(model: onnx.ModelProto, feeds: Feeds, *, threads: int) -> Engine:
     """Return a function that runs the model once with this many threads."""
-    import onnxruntime
-
     from ort_sparse.runtime import session
 
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.op import DOMAIN, INPUTS, SparseConv1x1
 from ort_sparse.runtime import session
 
@@ -182,8 +183,7 @@ def total_microseconds(nodes: Iterable[NodeTime]) -> float:
 
 
 def _profiled_session(model: onnx.ModelProto, prefix: Path, threads: int) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

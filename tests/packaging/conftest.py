@@ -29,6 +29,13 @@ def wheel(distributions) -> Path:
     return path
 
 
+@pytest.fixture
+def environment(tmp_path) -> Path:
+    """Python of a fresh virtual environment."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    return tmp_path / "venv" / "bin" / "python"
+
+
 @pytest.fixture(scope="session")
 def source_distribution(distributions) -> Path:
     (path,) = distributions.glob("*.tar.gz")

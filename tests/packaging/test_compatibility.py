@@ -44,7 +44,8 @@ def this_python() -> str:
 def floors() -> list[str]:
     """Return the lowest version that pyproject.toml allows of every dependency."""
     project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]
-    return [dependency.replace(">=", "==") for dependency in project["dependencies"]]
+    dependencies = [*project["dependencies"], *project["optional-dependencies"]["cpu"]]
+    return [dependency.replace(">=", "==") for dependency in dependencies]
 
 
 def matrix() -> list:
@@ -110,7 +111,7 @@ def test_works_with(version, requirements, wheel_for, tmp_path):
         "--quiet",
         "--no-compile",
     ]
-    subprocess.run([*install, wheel_for(python), *requirements], check=True)
+    subprocess.run([*install, f"{wheel_for(python)}[cpu]", *requirements], check=True)
     done = subprocess.run(
         [inside, CHECK],
         check=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import zipfile
 
 
@@ -15,10 +14,12 @@ def test_wheel_holds_one_import_package(wheel):
     assert not [name for name in names if name.endswith((".c", ".pyx", ".pxd"))]
 
 
-def test_wheel_runs_where_it_is_installed(wheel, tmp_path):
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
+def install(python, *packages):
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *map(str, packages)], check=True)
+
+
+def test_wheel_runs_where_it_is_installed(wheel, environment, tmp_path):
+    install(environment, f"{wheel}[cpu]")
     code = (
         "import numpy as np, ort_sparse, onnxruntime\n"
         "from ort_sparse.kernels import Layer\n"
@@ -30,10 +31,12 @@ def test_wheel_runs_where_it_is_installed(wheel, tmp_path):
         "ort_sparse.register(onnxruntime.SessionOptions())\n"
         "import ort_sparse.converters.passes\n"
     )
-    subprocess.run([python, "-c", code], check=True, cwd=tmp_path)
-    command = tmp_path / "venv" / "bin" / "ort-sparse"
+    subprocess.run([environment, "-c", code], check=True, cwd=tmp_path)
     missing = subprocess.run(
-        [command, "zoo", "build", "mbv1_100_90_12b4_684", "-o", tmp_path / "x.tflite"],
+        [
+            *(environment.with_name("ort-sparse"), "zoo", "build", "mbv1_100_90_12b4_684"),
+            *("-o", tmp_path / "x.tflite"),
+        ],
         check=False,
         capture_output=True,
         text=True,
