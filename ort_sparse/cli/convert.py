@@ -1,0 +1,150 @@
+"""``convert`` and ``densify``: a model file in, a model file out."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .parameters import ExternalData, Json, MinSparsity, Model, check_other_output
+from .terminal import console, messages, print_json, show_progress
+
+if TYPE_CHECKING:
+    from ort_sparse.conversion import Conversion
+
+__all__ = ["convert", "densify"]
+
+
+class Layers(StrEnum):
+    """Which layers to replace."""
+
+    AUTO = "auto"
+    ALL = "all"
+
+
+class BlockRows(StrEnum):
+    """Height of the blocks."""
+
+    AUTO = "auto"
+    ONE = "1"
+    TWO = "2"
+    FOUR = "4"
+
+
+def convert(
+    model: Model,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write. [default: MODEL as .onnx]"),
+    ] = None,
+    layers: Annotated[
+        Layers, typer.Option(help="Replace what runs faster, or all sparse layers.")
+    ] = Layers.AUTO,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose layers by measuring on this machine.")
+    ] = False,
+    min_sparsity: MinSparsity = 0.5,
+    block_rows: Annotated[
+        BlockRows, typer.Option(help="Height of the blocks of weights.")
+    ] = BlockRows.AUTO,
+    opset: Annotated[
+        int | None, typer.Option(help="ONNX opset of a converted TFLite file. [default: 17]")
+    ] = None,
+    inputs_as_nchw: Annotated[
+        bool, typer.Option("--inputs-as-nchw", help="Make the image inputs NCHW.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
+    ] = False,
+    external_data: ExternalData = False,
+    as_json: Json = False,
+) -> None:
+    """Convert a pruned model to ONNX with SparseConv1x1 nodes."""
+    from ort_sparse.conversion import convert_and_report
+    from ort_sparse.files import write_model
+    from ort_sparse.options import ConvertOptions
+    from ort_sparse.report import comparison_data, comparison_table, format_bytes, layer_data
+
+    options = ConvertOptions(
+        layers=layers.value,
+        tune=tune,
+        min_sparsity=min_sparsity,
+        block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
+        opset=opset,
+        inputs_as_nchw=inputs_as_nchw,
+        verify=not no_verify,
+    )
+    target = output or _default_output(Path(model))
+    check_other_output(target, model)
+    bytes_before = _file_size(model)
+    with show_progress(as_json) as progress:
+        conversion = convert_and_report(model, options, progress=progress)
+    size = write_model(target, conversion.model, external_data=external_data)
+    comparison = conversion.comparison
+    if as_json:
+        print_json(
+            {
+                "output": str(target),
+                "bytes_before": bytes_before,
+                "bytes_after": size,
+                "sparse_layers": conversion.replaced,
+                "layers": layer_data(conversion.layers),
+                "other_layers": layer_data(conversion.other_layers),
+                "comparison": comparison_data(comparison) if comparison else None,
+            }
+        )
+        return
+    if comparison:
+        console.print(comparison_table(comparison))
+    if not conversion.replaced:
+        messages.print(
+            f"{_why_dense(conversion, min_sparsity)}; nothing became sparse", markup=False
+        )
+    if conversion.other_layers:
+        messages.print(
+            f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
+            "ort-sparse inspect lists them",
+            markup=False,
+        )
+    console.print(
+        f"{target}: {format_bytes(size)} (from {format_bytes(bytes_before)}), "
+        f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def densify(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A converted .onnx file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    external_data: ExternalData = False,
+) -> None:
+    """Turn SparseConv1x1 back into standard operators, with the same weights."""
+    from ort_sparse.conversion import densify as densify_model
+    from ort_sparse.files import write_model
+
+    check_other_output(output, model)
+    write_model(output, densify_model(model), external_data=external_data)
+
+
+def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
+    if any(layer.zeros >= min_sparsity for layer in conversion.layers):
+        return "dense layers make this model faster than sparse ones"
+    return f"no layer has at least {min_sparsity:.0%} zeros"
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # whoever reads it says so
+        return 0
+
+
+def _default_output(model: Path) -> Path:
+    if model.suffix == ".onnx":
+        return model.with_suffix(".sparse.onnx")
+    return model.with_suffix(".onnx")

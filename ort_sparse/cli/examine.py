@@ -1,0 +1,68 @@
+"""``inspect`` and ``verify``: what a model has, and whether two give the same numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ort_sparse.errors import VerificationError
+
+from .parameters import Json, MinSparsity, Model
+from .terminal import console, print_json, show_progress
+
+__all__ = ["inspect", "verify"]
+
+
+def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False) -> None:
+    """Show which layers are or could be sparse, which cannot, and where the bytes are."""
+    from ort_sparse.conversion import convert_and_report
+    from ort_sparse.options import ConvertOptions
+    from ort_sparse.report import layer_data, layer_table, other_layer_table, size_data, size_tables
+    from ort_sparse.source import read_source
+    from ort_sparse.stored import stored_items
+
+    with show_progress(as_json) as progress:
+        options = ConvertOptions(min_sparsity=min_sparsity, verify=False)
+        conversion = convert_and_report(model, options, progress=progress)
+        stored = stored_items(read_source(model))
+    if as_json:
+        print_json(
+            {
+                "layers": layer_data(conversion.layers),
+                "other_layers": layer_data(conversion.other_layers),
+                "size": size_data(*stored),
+            }
+        )
+        return
+    console.print(layer_table(conversion.layers))
+    if conversion.other_layers:
+        console.print(other_layer_table(conversion.other_layers))
+    for table in size_tables(*stored):
+        console.print(table)
+
+
+def verify(
+    a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The model to check.")],
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="Allowed difference, relative to an output's largest value."),
+    ] = 2e-5,
+    batch: Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Check that two models give the same numbers."""
+    from ort_sparse.report import comparison_data, comparison_table
+    from ort_sparse.verification import compare
+
+    with show_progress(as_json) as progress:
+        progress("comparing")
+        comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed)
+    if as_json:
+        print_json(comparison_data(comparison))
+    else:
+        console.print(comparison_table(comparison))
+    if not comparison.passed:
+        raise VerificationError(f"{b}: its numbers differ from those of {a}")
