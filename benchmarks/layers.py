@@ -22,7 +22,7 @@ from ort_sparse.measure.layers import LayerTime, read_layers
 from ort_sparse.measure.network import Benchmark, ModelPair, benchmark
 from ort_sparse.model_pair import model_pair
 from ort_sparse.op import SparseConv1x1
-from ort_sparse.report import benchmark_data
+from ort_sparse.report.times import benchmark_data
 
 NETWORKS = ["mbv1_100_90_12b4_684", "mbv2_140_85_11-16b2_720", "enb0_80_none_751"]
 

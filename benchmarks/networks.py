@@ -12,7 +12,7 @@ import models
 from ort_sparse.measure.network import Benchmark, benchmark
 from ort_sparse.model_pair import model_pair
 from ort_sparse.op import DOMAIN
-from ort_sparse.report import benchmark_data
+from ort_sparse.report.times import benchmark_data
 
 HEADINGS = ["network", "sparse layers", "threads", "dense ms", "sparse ms", "speed-up", "error"]
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from . import __version__
 from .converters import passes
+from .converters.cost_model import REFERENCE_MACHINE
 from .converters.passes import LayerReport, OtherLayer
 from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from .op import register_schema
@@ -44,6 +45,8 @@ class Conversion:
     """Layers of other kinds whose weights have as many zeros, and that stay dense."""
     comparison: Comparison | None
     """How far the numbers are from the source's, or None where that was not asked for."""
+    machine: str
+    """Whose times the layers' reports have: the cost model's, or this one where it was measured."""
 
     @property
     def replaced(self) -> int:
@@ -161,10 +164,11 @@ def convert_and_report(
     dense = _dense_model(found, options)
     graph = _to_ir(found.name, dense)
     widened = passes.widen_float16(graph)
-    chosen_by = "all" if options.layers == "all" else "cost model"
+    chosen_by, machine = "all" if options.layers == "all" else "cost model", REFERENCE_MACHINE
     choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = options.layers
     if options.tune:
-        choices, chosen_by = _tune(graph, options, progress)
+        choices, machine = _tune(graph, options, progress)
+        chosen_by = f"tuned on {machine}"
     progress("rewriting sparse layers")
     reports = passes.sparsify(
         graph,
@@ -194,7 +198,7 @@ def convert_and_report(
             batch=options.batch,
             seed=options.seed,
         )
-    return Conversion(model, dense, reports, others, comparison)
+    return Conversion(model, dense, reports, others, comparison, machine)
 
 
 def densify(source: ModelSource) -> onnx.ModelProto:
@@ -302,7 +306,7 @@ def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
 def _tune(
     graph: ir.Model, options: ConvertOptions, progress: Progress
 ) -> tuple[dict[str, passes.LayerChoice], str]:
-    """Choose layers by measuring; say on which machine."""
+    """Choose layers by measuring; return the choice, and the name of this machine."""
     from .measure.tuning import cpu_name, tune
 
     choices = tune(
@@ -311,7 +315,7 @@ def _tune(
         block_rows=options.block_height,
         progress=progress,
     )
-    return choices, f"tuned on {cpu_name()}"
+    return choices, cpu_name()
 
 
 def _describe(model: onnx.ModelProto, reports: list[LayerReport], chosen_by: str) -> None:

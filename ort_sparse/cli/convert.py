@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .parameters import ExternalData, Json, MinSparsity, Model, check_other_output
-from .terminal import console, messages, print_json, show_progress
-
-if TYPE_CHECKING:
-    from ort_sparse.conversion import Conversion
+from .terminal import console, messages, print_json, print_line, show_progress
 
 __all__ = ["convert", "densify"]
 
@@ -66,7 +63,8 @@ def convert(
     from ort_sparse.conversion import convert_and_report
     from ort_sparse.files import write_model
     from ort_sparse.options import ConvertOptions
-    from ort_sparse.report import comparison_data, comparison_table, format_bytes, layer_data
+    from ort_sparse.report.comparison import comparison_table
+    from ort_sparse.report.conversion import conversion_data, conversion_notes, conversion_summary
 
     options = ConvertOptions(
         layers=layers.value,
@@ -83,39 +81,15 @@ def convert(
     with show_progress(as_json) as progress:
         conversion = convert_and_report(model, options, progress=progress)
     size = write_model(target, conversion.model, external_data=external_data)
-    comparison = conversion.comparison
+    sizes = {"bytes_before": bytes_before, "bytes_after": size}
     if as_json:
-        print_json(
-            {
-                "output": str(target),
-                "bytes_before": bytes_before,
-                "bytes_after": size,
-                "sparse_layers": conversion.replaced,
-                "layers": layer_data(conversion.layers),
-                "other_layers": layer_data(conversion.other_layers),
-                "comparison": comparison_data(comparison) if comparison else None,
-            }
-        )
+        print_json(conversion_data(conversion, output=str(target), **sizes))
         return
-    if comparison:
-        console.print(comparison_table(comparison))
-    if not conversion.replaced:
-        messages.print(
-            f"{_why_dense(conversion, min_sparsity)}; nothing became sparse", markup=False
-        )
-    if conversion.other_layers:
-        messages.print(
-            f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
-            "ort-sparse inspect lists them",
-            markup=False,
-        )
-    console.print(
-        f"{target}: {format_bytes(size)} (from {format_bytes(bytes_before)}), "
-        f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    if conversion.comparison:
+        console.print(comparison_table(conversion.comparison))
+    for note in conversion_notes(conversion, min_sparsity=min_sparsity):
+        messages.print(note, markup=False)
+    print_line(conversion_summary(conversion, output=str(target), **sizes))
 
 
 def densify(
@@ -129,12 +103,6 @@ def densify(
 
     check_other_output(output, model)
     write_model(output, densify_model(model), external_data=external_data)
-
-
-def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
-    if any(layer.zeros >= min_sparsity for layer in conversion.layers):
-        return "dense layers make this model faster than sparse ones"
-    return f"no layer has at least {min_sparsity:.0%} zeros"
 
 
 def _file_size(path: str) -> int:

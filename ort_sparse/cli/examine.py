@@ -18,7 +18,8 @@ def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False
     """Show which layers are or could be sparse, which cannot, and where the bytes are."""
     from ort_sparse.conversion import convert_and_report
     from ort_sparse.options import ConvertOptions
-    from ort_sparse.report import layer_data, layer_table, other_layer_table, size_data, size_tables
+    from ort_sparse.report.layers import inspection_data, layer_table, other_layer_table
+    from ort_sparse.report.sizes import size_tables
     from ort_sparse.source import read_source
     from ort_sparse.stored import stored_items
 
@@ -27,18 +28,14 @@ def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False
         conversion = convert_and_report(model, options, progress=progress)
         stored = stored_items(read_source(model))
     if as_json:
-        print_json(
-            {
-                "layers": layer_data(conversion.layers),
-                "other_layers": layer_data(conversion.other_layers),
-                "size": size_data(*stored),
-            }
-        )
+        print_json(inspection_data(conversion, stored))
         return
-    console.print(layer_table(conversion.layers))
+    console.print(layer_table(conversion.layers, machine=conversion.machine))
     if conversion.other_layers:
+        console.print()
         console.print(other_layer_table(conversion.other_layers))
     for table in size_tables(*stored):
+        console.print()
         console.print(table)
 
 
@@ -54,7 +51,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that two models give the same numbers."""
-    from ort_sparse.report import comparison_data, comparison_table
+    from ort_sparse.report.comparison import comparison_data, comparison_table
     from ort_sparse.verification import compare
 
     with show_progress(as_json) as progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +30,7 @@ def bench(
     from ort_sparse.measure.network import benchmark
     from ort_sparse.measure.plot import check_plot, draw
     from ort_sparse.model_pair import model_pair
-    from ort_sparse.report import benchmark_data, latency_table, layer_time_table
+    from ort_sparse.report.times import benchmark_data, benchmark_tables
 
     if plot is not None:
         check_plot(plot)
@@ -47,16 +46,9 @@ def bench(
     if as_json:
         print_json({"model": model, "results": [benchmark_data(result) for result in results]})
         return
-    for result in results:
-        console.print(
-            latency_table(
-                {"dense": result.dense, "sparse": result.sparse},
-                baseline="dense",
-                title=f"{result.threads} thread(s), {result.isa}, error {result.error:.1e}",
-            )
-        )
-        if layers:
-            console.print(layer_time_table(result))
+    for table in (table for result in results for table in benchmark_tables(result)):
+        console.print(table)
+        console.print()
 
 
 def demo(
@@ -70,27 +62,15 @@ def demo(
 ) -> None:
     """Build a sparse network, convert it, check it against LiteRT and time it."""
     from ort_sparse.demo import run_demo
-    from ort_sparse.report import comparison_data, comparison_table, latency_table
+    from ort_sparse.report.comparison import comparison_table
+    from ort_sparse.report.times import demo_data, latency_table
 
     with show_progress(as_json) as progress:
         result = run_demo(
             network, resolution=resolution, threads=threads, runs=runs, progress=progress
         )
     if as_json:
-        print_json(
-            {
-                "network": network,
-                "threads": threads,
-                "isa": result.times.isa,
-                "bytes": result.sizes,
-                "sparse_layers": result.sparse_layers,
-                "comparison": comparison_data(result.comparison),
-                "latency_ms": {
-                    "dense": asdict(result.times.dense),
-                    "sparse": asdict(result.times.sparse),
-                },
-            }
-        )
+        print_json(demo_data(result, network=network))
         return
     console.print(comparison_table(result.comparison))
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in result.sizes.items())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
-__all__ = ["console", "messages", "print_json", "show_download", "show_progress"]
+__all__ = ["console", "messages", "print_json", "print_line", "show_download", "show_progress"]
 
-# Tables that programs or files receive are as wide as they need to be.
-console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
+console = Console()
 messages = Console(stderr=True, soft_wrap=True)
 
 
@@ -44,3 +42,8 @@ def show_download(name: str) -> Iterator[Callable[[int, int], None]]:
 def print_json(data: Any) -> None:
     """Print for programs."""
     print(json.dumps(data, indent=2))
+
+
+def print_line(text: str) -> None:
+    """Print one line for people, however long, as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

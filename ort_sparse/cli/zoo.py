@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .parameters import Json
-from .terminal import console, print_json, show_download, show_progress
+from .terminal import console, print_json, print_line, show_download, show_progress
 
 __all__ = ["zoo_app"]
 
@@ -22,29 +21,14 @@ zoo_app = typer.Typer(
 @zoo_app.command("list")
 def zoo_list(as_json: Json = False) -> None:
     """List the networks of the zoo."""
-    from rich.table import Table
-
     from ort_sparse import zoo
+    from ort_sparse.report.zoo import zoo_data, zoo_table
 
     entries = [zoo.entry(name) for name in zoo.names()]
     if as_json:
-        print_json(
-            [
-                {
-                    "name": entry.name,
-                    "family": entry.family,
-                    "sparsity": entry.sparsity,
-                    "published": entry.published and asdict(entry.published),
-                }
-                for entry in entries
-            ]
-        )
-        return
-    table = Table("name", "family", "sparsity", "blocks", "published top-1")
-    for entry in entries:
-        top1 = f"{entry.published.top1:.1f} %" if entry.published else ""
-        table.add_row(entry.name, entry.family, f"{entry.sparsity:.0%}", entry.pattern, top1)
-    console.print(table)
+        print_json(zoo_data(entries))
+    else:
+        console.print(zoo_table(entries))
 
 
 @zoo_app.command("build")
@@ -89,4 +73,4 @@ def zoo_fetch(
         path = zoo.fetch(name, base_url=base_url or zoo.BASE_URL, progress=progress)
     if output is not None:
         write_atomically(output, path.read_bytes())
-    console.print(str(output or path), markup=False, highlight=False, soft_wrap=True)
+    print_line(str(output or path))

@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ort_sparse import convert
-from ort_sparse.report import size_data
+from ort_sparse.report.sizes import size_data
 from ort_sparse.source import read_source
 from ort_sparse.stored import stored_items
 

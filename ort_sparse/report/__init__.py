@@ -1,0 +1,1 @@
+"""What the command prints: listings for people, plain dictionaries for programs."""

@@ -1,0 +1,59 @@
+"""What ``convert`` did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .comparison import comparison_data
+from .layers import layer_data
+from .units import format_bytes
+
+if TYPE_CHECKING:
+    from ort_sparse.conversion import Conversion
+
+__all__ = ["conversion_data", "conversion_notes", "conversion_summary"]
+
+
+def conversion_data(
+    conversion: Conversion, *, output: str, bytes_before: int, bytes_after: int
+) -> dict[str, Any]:
+    """Return a conversion as a JSON-ready dictionary."""
+    comparison = conversion.comparison
+    return {
+        "output": output,
+        "bytes_before": bytes_before,
+        "bytes_after": bytes_after,
+        "sparse_layers": conversion.replaced,
+        "layers": layer_data(conversion.layers),
+        "times_of": conversion.machine,
+        "other_layers": layer_data(conversion.other_layers),
+        "comparison": comparison_data(comparison) if comparison else None,
+    }
+
+
+def conversion_notes(conversion: Conversion, *, min_sparsity: float) -> Iterator[str]:
+    """Return what a user may not have expected, a line each."""
+    if not conversion.replaced:
+        yield f"{_why_dense(conversion, min_sparsity)}; nothing became sparse"
+    if conversion.other_layers:
+        yield (
+            f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
+            "ort-sparse inspect lists them"
+        )
+
+
+def conversion_summary(
+    conversion: Conversion, *, output: str, bytes_before: int, bytes_after: int
+) -> str:
+    """Return in one line what was written."""
+    return (
+        f"{output}: {format_bytes(bytes_after)} (from {format_bytes(bytes_before)}), "
+        f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1"
+    )
+
+
+def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
+    if any(layer.zeros >= min_sparsity for layer in conversion.layers):
+        return "dense layers make this model faster than sparse ones"
+    return f"no layer has at least {min_sparsity:.0%} zeros"

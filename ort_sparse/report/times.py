@@ -1,0 +1,142 @@
+"""Times of models and their layers, dense and sparse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ort_sparse.measure.layers import LayerTimes, NodeTime, total_microseconds
+
+from .comparison import comparison_data
+from .listing import Listing
+from .units import format_shape
+
+if TYPE_CHECKING:
+    from ort_sparse.demo import Demo
+    from ort_sparse.measure.latency import Latency
+    from ort_sparse.measure.network import Benchmark
+
+__all__ = [
+    "benchmark_data",
+    "benchmark_tables",
+    "demo_data",
+    "latency_table",
+    "layer_time_table",
+]
+
+
+def latency_table(latencies: Mapping[str, Latency], *, baseline: str, title: str) -> Listing:
+    """Return a table of percentiles in milliseconds, and speed-ups of medians."""
+    table = Listing("engine", "p5 ms", "median ms", "p95 ms", "speed-up", title=title)
+    for name, latency in latencies.items():
+        table.add(
+            name,
+            f"{latency.p5:.3f}",
+            f"{latency.p50:.3f}",
+            f"{latency.p95:.3f}",
+            f"{latencies[baseline].p50 / latency.p50:.2f}x",
+        )
+    return table
+
+
+def benchmark_tables(benchmark: Benchmark) -> list[Listing]:
+    """Return tables of the latencies, and of the layers where they were timed."""
+    latencies = latency_table(
+        {"dense": benchmark.dense, "sparse": benchmark.sparse},
+        baseline="dense",
+        title=f"{benchmark.threads} thread(s), {benchmark.isa}, error {benchmark.error:.1e}",
+    )
+    return [latencies] if benchmark.layers is None else [latencies, layer_time_table(benchmark)]
+
+
+def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
+    """Return a benchmark as a JSON-ready dictionary; times in milliseconds and microseconds."""
+    layers = benchmark.layers
+    return {
+        "threads": benchmark.threads,
+        "isa": benchmark.isa,
+        "fma_peak_gflops": benchmark.fma_peak,
+        "error": benchmark.error,
+        "dense_ms": asdict(benchmark.dense),
+        "sparse_ms": asdict(benchmark.sparse),
+        "speed_up": benchmark.speed_up,
+        "layers": layers
+        and [
+            {
+                **asdict(layer),
+                "gflops": layer.gflops,
+                "share_of_peak": layer.gflops / benchmark.all_cores_peak,
+                "ratio": layer.ratio,
+            }
+            for layer in layers.layers
+        ],
+        "reorders_microseconds": layers and _totals(layers.reorders),
+        "others_microseconds": layers and _totals(layers.others),
+    }
+
+
+def demo_data(demo: Demo, *, network: str) -> dict[str, Any]:
+    """Return a demo as a JSON-ready dictionary."""
+    return {
+        "network": network,
+        "threads": demo.times.threads,
+        "isa": demo.times.isa,
+        "bytes": demo.sizes,
+        "sparse_layers": demo.sparse_layers,
+        "comparison": comparison_data(demo.comparison),
+        "latency_ms": {"dense": asdict(demo.times.dense), "sparse": asdict(demo.times.sparse)},
+    }
+
+
+def layer_time_table(benchmark: Benchmark) -> Listing:
+    """Return a table of the sparse layers: times, share of the FMA peak, dense time, ratio."""
+    assert benchmark.layers is not None
+    table = Listing(
+        "layer",
+        "us\ndense",
+        "us\nsparse",
+        "\nratio",
+        "GFLOP/s\nsparse",
+        "of\npeak",
+        title=(
+            f"{benchmark.threads} thread(s), {benchmark.isa}, "
+            f"FMA peak {benchmark.fma_peak:.0f} GFLOP/s a core"
+        ),
+        note="what it is",
+    )
+    for layer in benchmark.layers.layers:
+        dense, ratio = layer.dense_microseconds, layer.ratio
+        table.add(
+            layer.name,
+            "?" if dense is None else f"{dense:.1f}",
+            f"{layer.microseconds:.1f}",
+            "?" if ratio is None else f"{ratio:.2f}x",
+            f"{layer.gflops:.0f}",
+            f"{layer.gflops / benchmark.all_cores_peak:.0%}",
+            note=(
+                f"{format_shape(layer.shape)}, {layer.zeros:.1%} zeros, "
+                f"blocks of {layer.block_rows}, {layer.pixels} pixels"
+            ),
+        )
+    for name, sparse, dense_sum in _sums(benchmark.layers):
+        table.add_total(name, f"{dense_sum:.1f}", f"{sparse:.1f}", "", "", "")
+    return table
+
+
+def _totals(nodes: Mapping[str, Sequence[NodeTime]]) -> dict[str, float]:
+    return {form: total_microseconds(times) for form, times in nodes.items()}
+
+
+def _sums(times: LayerTimes) -> list[tuple[str, float, float]]:
+    """Return what the sessions spend their microseconds on: name, sparse, dense."""
+    reorders, others = _totals(times.reorders), _totals(times.others)
+    return [
+        (
+            "these layers",
+            sum(layer.microseconds for layer in times.layers),
+            sum(layer.dense_microseconds or 0 for layer in times.layers),
+        ),
+        ("changes of layout", reorders["sparse"], reorders["dense"]),
+        ("all other nodes", others["sparse"], others["dense"]),
+    ]
