@@ -2,7 +2,7 @@
 
 A sound file may still hold numbers that TensorFlow, LiteRT or ONNX Runtime do not survive. What
 goes wrong there, a crash, a hang or too much memory, becomes an error here. Data goes both ways as
-files.
+files. What such code prints is kept, and becomes a note on the error if its process fails.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "ERROR_FILE",
     "MEMORY_MINIMUM",
     "MEMORY_PER_BYTE",
+    "PRINTED_BYTES",
     "TIME_LIMIT",
     "run_isolated",
     "temporary_folder",
@@ -46,6 +47,9 @@ MEMORY_MINIMUM = 2**30
 MEMORY_PER_BYTE = 64
 """Memory that a task may take: the minimum, and this for each byte of its input files. tf2onnx was
 seen to take 54 times the size of a MobileNetV2 of 50 MB."""
+
+PRINTED_BYTES = 8192
+"""How much is kept of what a process prints: its end."""
 
 
 @contextlib.contextmanager
@@ -67,7 +71,7 @@ def temporary_folder() -> Iterator[Path]:
         ) from error
 
 
-def run_isolated(task: str, folder: Path, *, what: str) -> None:
+def run_isolated(task: str, folder: Path, *, what: str, limited: bool = True) -> None:
     """Call the function ``work`` of a module with ``folder``, in another process.
 
     Parameters
@@ -79,19 +83,22 @@ def run_isolated(task: str, folder: Path, *, what: str) -> None:
         Holds the files that the work reads; it writes its results there too.
     what : str
         What messages call the task, such as "LiteRT".
+    limited : bool
+        Whether time and memory have limits; not if the model is our own.
 
     Raises
     ------
     OrtSparseError
         Whatever `work` or `prepare` raised.
     UnsupportedModelError
-        If the process crashed, or took more time or memory than it may.
+        If the process crashed, or took more time or memory than it may, or `work` raised another
+        exception. What was printed is a note on this error (``__notes__``).
     InvalidArgumentError
         If the environment variable ORT_SPARSE_TIME_LIMIT is no positive number.
     """
-    seconds = _time_limit()
+    seconds = _time_limit() if limited else None
     size = sum(file.stat().st_size for file in folder.iterdir())
-    memory = MEMORY_MINIMUM + MEMORY_PER_BYTE * size
+    memory = MEMORY_MINIMUM + MEMORY_PER_BYTE * size if limited else None
     worker = _take_worker(task, what)
     try:
         answer = worker.ask({"folder": str(folder), "memory": memory, "seconds": seconds})
@@ -99,18 +106,20 @@ def run_isolated(task: str, folder: Path, *, what: str) -> None:
         worker.close()
         raise
     _idle[task].append(worker)
+    failure = ""
     if answer["late"]:
-        raise UnsupportedModelError(
-            f"{what} was stopped: it may take {seconds:g} s (environment variable {TIME_LIMIT})"
-        )
-    if answer["code"]:
-        raise UnsupportedModelError(
-            f"{what} did not survive the model: it ended with {_name_of_end(answer['code'])}; "
-            f"it may take {memory // 2**20} MiB of memory"
-        )
-    error = folder / ERROR_FILE
-    if error.exists():
-        _raise(json.loads(error.read_text()))
+        variable = f"environment variable {TIME_LIMIT}"
+        failure = f"{what} was stopped: it may take {seconds:g} s ({variable})"
+    elif answer["code"]:
+        failure = f"{what} did not survive the model: it ended with {_name_of_end(answer['code'])}"
+        if memory is not None:
+            failure += f"; it may take {memory // 2**20} MiB of memory"
+    if failure:
+        raise _with_printed(UnsupportedModelError(failure), what, answer["printed"])
+    if (folder / ERROR_FILE).exists():
+        description = json.loads((folder / ERROR_FILE).read_text())
+        error = _described(description)
+        raise _with_printed(error, what, answer["printed"]) if description["unexpected"] else error
 
 
 class _Worker:
@@ -118,6 +127,7 @@ class _Worker:
 
     def __init__(self, task: str, what: str) -> None:
         self._what = what
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         # The same modules as here: -P keeps the current folder out, where this process has it out.
         environment = {
             **os.environ,
@@ -127,19 +137,20 @@ class _Worker:
         module = f"{__package__}.isolation_worker"
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, task],
+                [sys.executable, "-u", "-P", "-m", module, task],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._printed,
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for this process, which then closes that one
             )
         except OSError as error:
+            self._printed.close()
             raise OrtSparseError(f"{what}: its process cannot be started: {error}") from error
         try:
             answer = self._receive()
             if "error" in answer:
-                _raise(answer["error"])
+                raise _described(answer["error"])
         except BaseException:
             self.close()
             raise
@@ -164,13 +175,18 @@ class _Worker:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+        self._printed.close()
 
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             end = _name_of_end(self._process.wait())
-            raise OrtSparseError(f"{self._what}: its process ended with {end}")
+            size = self._printed.seek(0, os.SEEK_END)
+            self._printed.seek(max(0, size - PRINTED_BYTES))
+            printed = self._printed.read().decode(errors="replace")
+            failure = OrtSparseError(f"{self._what}: its process ended with {end}")
+            raise _with_printed(failure, self._what, printed)
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -222,6 +238,17 @@ def _name_of_end(code: int) -> str:
         return f"signal {-code}"
 
 
-def _raise(description: list[str]) -> None:
-    kind, message = description
-    raise getattr(errors, kind)(message)
+def _described(description: dict[str, Any]) -> OrtSparseError:
+    error: OrtSparseError = getattr(errors, description["kind"])(description["message"])
+    return error
+
+
+def _with_printed(error: OrtSparseError, what: str, printed: str) -> OrtSparseError:
+    """Attach what a process printed; terminals get no control characters from it."""
+    lines = [
+        "".join(char if char.isprintable() else " " for char in line)
+        for line in printed.splitlines()
+    ]
+    if lines:
+        error.add_note("\n".join([f"{what} printed:", *lines]))
+    return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -58,6 +59,13 @@ def _end(number: int, frame: object) -> None:
     sys.exit(128 + number)  # unwinds, so that temporary files go
 
 
+def _notes(error: BaseException | None) -> Iterator[str]:
+    """Yield what is known besides of an error, and of those that it comes from."""
+    while error is not None:
+        yield from getattr(error, "__notes__", ())
+        error = error.__cause__
+
+
 def main() -> None:
     """Run the command; end with one line and exit code 1 where something is wrong."""
     _open_standard_descriptors()
@@ -66,6 +74,8 @@ def main() -> None:
     try:
         app()
     except OrtSparseError as error:
+        for note in _notes(error):
+            messages.print(note, markup=False, highlight=False)
         messages.print(f"error: {error}", markup=False, highlight=False)
         sys.exit(1)
     except OSError as error:

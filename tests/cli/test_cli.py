@@ -308,7 +308,38 @@ def test_unknown_network(tmp_path):
 
 
 def test_demo():
-    printed = json.loads(succeed("demo", "--resolution", "32", "--runs", "3", "--json"))
+    done = run("demo", "--resolution", "32", "--runs", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    # Nothing but what is being done: TensorFlow's log is not for people who try this.
+    assert [line for line in done.stderr.splitlines() if not line.endswith(" ...")] == []
+    printed = json.loads(done.stdout)
     assert printed["comparison"]["passed"]
     assert 0 < printed["sparse_layers"] <= 13
     assert len(printed["latency_ms"]) == 2
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Return the environment of a machine whose TensorFlow prints something and dies."""
+    (tmp_path / "tensorflow.py").write_text(
+        "import os, sys\nprint('cannot find the GPU', file=sys.stderr)\nos.abort()\n"
+    )
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def test_what_tensorflow_printed_is_shown_if_it_fails(broken, tmp_path):
+    done = run("demo", env=broken)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-3:] == [
+        "TensorFlow printed:",
+        "cannot find the GPU",
+        "error: TensorFlow: its process ended with SIGABRT",
+    ]
+
+
+def test_what_a_process_of_a_conversion_printed_is_shown_too(broken, shared_models, tmp_path):
+    model = shared_models / "face_detection_full_range_sparse.tflite"
+    done = run("convert", model, "-o", tmp_path / "out.onnx", env=broken)
+    assert done.returncode == 1
+    assert "tf2onnx printed:\ncannot find the GPU\nerror: " in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("tf2onnx: its process ended with SIGABRT")

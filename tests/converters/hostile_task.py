@@ -10,8 +10,12 @@ from ort_sparse.errors import InvalidModelError, MissingDependencyError
 
 
 def prepare() -> None:
-    if "HOSTILE_PREPARE" in os.environ:
-        raise MissingDependencyError("not here")
+    print("noise of importing", flush=True)
+    match os.environ.get("HOSTILE_PREPARE"):
+        case "raise":
+            raise MissingDependencyError("not here")
+        case "abort":
+            os.abort()
 
 
 def work(folder: Path) -> None:
@@ -29,6 +33,12 @@ def work(folder: Path) -> None:
         case ["hang"]:
             (Path(os.environ["HOSTILE_PIDS"])).write_text(f"{os.getpid()} {os.getppid()}")
             time.sleep(600)
+        case ["flood"]:
+            while True:
+                print("noise without end")
+        case ["print", size, "and", "exit"]:
+            print("\n" * int(size) + "the \x1b[31m end", end="")
+            os._exit(3)
         case ["refuse"]:
             raise InvalidModelError("no good")
         case ["raise"]:

@@ -87,8 +87,50 @@ def test_disasters_are_errors(text: str, message: str) -> None:
 
 
 def test_errors_of_ours_come_through() -> None:
-    with pytest.raises(InvalidModelError, match=r"^no good$"):
+    with pytest.raises(InvalidModelError, match=r"^no good$") as raised:
         order("refuse")
+    assert not hasattr(raised.value, "__notes__")
+
+
+NOISE = "The task printed:\nnoise on stdout"
+
+
+def failing(text: str) -> str:
+    """Run the task, which must fail; return what is noted on the error."""
+    with pytest.raises(OrtSparseError) as raised:
+        order(text)
+    (note,) = raised.value.__notes__
+    return note
+
+
+def test_what_a_failing_process_printed_is_noted() -> None:
+    assert failing("signal 11") == NOISE
+    assert failing("exit 3") == NOISE
+    note = failing("raise")
+    assert note.startswith(f"{NOISE}\nTraceback")
+    assert note.endswith("LookupError: what is this")
+
+
+def test_what_was_printed_is_cut_to_its_end_and_cannot_steer_a_terminal() -> None:
+    note = failing(f"print {2 * isolation.PRINTED_BYTES} and exit")
+    assert note.startswith("The task printed:\n\n")
+    assert note.endswith("\nthe  [31m end")
+    assert len(note) < isolation.PRINTED_BYTES + 100
+
+
+def test_printing_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORT_SPARSE_TIME_LIMIT", "1")
+    assert failing("flood").endswith("\nnoise without end")
+
+
+def test_what_a_process_printed_that_does_not_start_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOSTILE_PREPARE", "abort")
+    monkeypatch.setitem(isolation._idle, TASK, [])
+    with pytest.raises(OrtSparseError, match="The task: its process ended with SIGABRT") as raised:
+        order("answer")
+    assert raised.value.__notes__ == ["The task printed:\nnoise of importing"]
 
 
 def test_memory_within_the_limit_is_given() -> None:
@@ -122,7 +164,7 @@ def test_time_limit_must_be_a_number(monkeypatch: pytest.MonkeyPatch, text: str)
 
 
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOSTILE_PREPARE", "1")
+    monkeypatch.setenv("HOSTILE_PREPARE", "raise")
     monkeypatch.setitem(isolation._idle, TASK, [])
     with pytest.raises(MissingDependencyError, match="not here"):
         order("answer")

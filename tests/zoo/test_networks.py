@@ -145,7 +145,7 @@ def test_build_follows_its_arguments_and_reports_progress() -> None:
     assert tuple(model.input["shape"]) == (1, 64, 64, 3)
     model.run(np.zeros(model.input["shape"], np.float32))
     assert np.mean(model.sparse_weights()[0] == 0) == pytest.approx(0.9, abs=1e-3)
-    assert lines == ["effnet: building", "effnet: converting to TFLite"]
+    assert lines == ["effnet: building with TensorFlow"]
 
 
 @pytest.mark.parametrize(
