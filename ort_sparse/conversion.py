@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import onnx
 import onnx_ir as ir
@@ -19,6 +19,9 @@ from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
 from .verification import FLOAT16_TOLERANCE, TOLERANCE, Comparison
 from .verification import verify as verify_models
+
+if TYPE_CHECKING:
+    from .converters.tflite import SignatureChoice
 
 __all__ = ["Conversion", "convert", "convert_and_report", "densify"]
 
@@ -47,6 +50,8 @@ class Conversion:
     """How far the numbers are from the source's, or None where that was not asked for."""
     machine: str
     """Whose times the layers' reports have: the cost model's, or this one where it was measured."""
+    signature: SignatureChoice | None = None
+    """Which signature of a TFLite file was converted, and which were left out."""
 
     @property
     def replaced(self) -> int:
@@ -92,7 +97,8 @@ def convert(
         Whether the rank-4 inputs of a converted TFLite model are to be NCHW; they are NHWC as in
         the file otherwise.
     signature : str, optional
-        Signature of a TFLite model to convert, where it has several.
+        Signature of a TFLite model to convert, where it has several; by default
+        ``serving_default``.
     keep_weight_inputs : bool
         Whether weights of an ONNX model that are graph inputs with a default stay inputs, and their
         layers dense. They become constants otherwise.
@@ -162,6 +168,7 @@ def convert_and_report(
     if is_tflite:
         progress("converting TFLite to ONNX")
     dense = _dense_model(found, options)
+    signature = _signature_choice(found, options)
     graph = _to_ir(found.name, dense)
     widened = passes.widen_float16(graph)
     chosen_by, machine = "all" if options.layers == "all" else "cost model", REFERENCE_MACHINE
@@ -197,8 +204,9 @@ def convert_and_report(
             tolerance=tolerance,
             batch=options.batch,
             seed=options.seed,
+            signature=options.signature,
         )
-    return Conversion(model, dense, reports, others, comparison, machine)
+    return Conversion(model, dense, reports, others, comparison, machine, signature)
 
 
 def densify(source: ModelSource) -> onnx.ModelProto:
@@ -232,7 +240,16 @@ def _dense_model(source: Source, options: ConvertOptions) -> onnx.ModelProto:
         name=source.name,
         opset=DEFAULT_OPSET if options.opset is None else options.opset,
         inputs_as_nchw=options.inputs_as_nchw,
+        signature=options.signature,
     )
+
+
+def _signature_choice(source: Source, options: ConvertOptions) -> SignatureChoice | None:
+    if source.tflite is None:
+        return None
+    from .converters.tflite import signature_choice
+
+    return signature_choice(source.tflite, options.signature)
 
 
 def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:

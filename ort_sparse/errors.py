@@ -5,6 +5,8 @@ Every message names the thing (file, tensor, node, argument), the rule, and what
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "DownloadError",
     "InvalidArgumentError",
@@ -13,7 +15,12 @@ __all__ = [
     "OrtSparseError",
     "UnsupportedModelError",
     "VerificationError",
+    "first_line",
+    "quoted",
 ]
+
+MAX_NAME = 60
+"""Characters of a name that a message shows."""
 
 
 class OrtSparseError(Exception):
@@ -42,3 +49,25 @@ class MissingDependencyError(OrtSparseError, ImportError):
 
 class DownloadError(OrtSparseError):
     """A file cannot be downloaded, or is not what it should be."""
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes for a message, cut in the middle to `MAX_NAME` characters.
+
+    The TensorFlow converter joins the names of all that it fused, so that a tensor's name may
+    have hundreds of characters.
+    """
+    return repr(_cut(name))
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's error, its long names cut as by `quoted`."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(rf"\S{{{MAX_NAME + 1},}}", lambda word: _cut(word[0]), line)
+
+
+def _cut(name: str) -> str:
+    if len(name) <= MAX_NAME:
+        return name
+    half = (MAX_NAME - 3) // 2
+    return f"{name[: MAX_NAME - 3 - half]}...{name[-half:]}"

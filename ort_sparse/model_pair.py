@@ -18,6 +18,7 @@ def model_pair(
     source: ModelSource,
     *,
     layers: Literal["auto", "all"] = "auto",
+    signature: str | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> ModelPair:
     """Return the two forms of a model.
@@ -29,6 +30,8 @@ def model_pair(
         the model as it was, TFLite files as tf2onnx translates them.
     layers : {"auto", "all"}
         Which layers to convert, as for `ort_sparse.convert`.
+    signature : str, optional
+        Signature of a TFLite model, as for `ort_sparse.convert`.
     progress : callable
         Called with a few words before each stage of the work.
 
@@ -40,6 +43,6 @@ def model_pair(
     found = read_source(source)
     if found.onnx is not None and any(node.domain == DOMAIN for node in found.onnx.graph.node):
         return ModelPair(densify(found.onnx), found.onnx)
-    options = ConvertOptions(layers=layers, verify=False)
+    options = ConvertOptions(layers=layers, signature=signature, verify=False)
     conversion = convert_and_report(source, options, progress=progress)
     return ModelPair(conversion.dense, conversion.model)

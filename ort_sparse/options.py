@@ -28,6 +28,8 @@ class ComparisonOptions:
         Size of the first dimension of every input where it is dynamic.
     shapes : mapping of str to sequence of int
         Whole shapes of inputs by name, for models whose dynamic dimensions do not take every size.
+    signature : str, optional
+        Which signature of TFLite models; by default the only one, or ``serving_default``.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class ComparisonOptions:
     seed: int = 0
     batch: int = 1
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    signature: str | None = None
 
     def __post_init__(self) -> None:
         if self.tolerance is not None and not 0 <= self.tolerance < math.inf:
@@ -73,7 +76,6 @@ class ConvertOptions(ComparisonOptions):
     block_rows: int | Literal["auto"] = "auto"
     opset: int | None = None
     inputs_as_nchw: bool = False
-    signature: str | None = None
     keep_weight_inputs: bool = False
     verify: bool = True
 

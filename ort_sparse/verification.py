@@ -106,7 +106,13 @@ class _Runner(Protocol):
 
 
 def verify(
-    a: ModelSource, b: ModelSource, *, tolerance: float = TOLERANCE, batch: int = 1, seed: int = 0
+    a: ModelSource,
+    b: ModelSource,
+    *,
+    tolerance: float = TOLERANCE,
+    batch: int = 1,
+    seed: int = 0,
+    signature: str | None = None,
 ) -> Comparison:
     """Check that two models give the same numbers on random inputs.
 
@@ -122,6 +128,8 @@ def verify(
         Size of the first dimension where it is dynamic; others are `DYNAMIC_SIZE`.
     seed : int
         Seed of the random inputs.
+    signature : str, optional
+        Which signature of TFLite models; by default the only one, or ``serving_default``.
 
     Returns
     -------
@@ -136,7 +144,7 @@ def verify(
     InvalidArgumentError
         If the models have different inputs or outputs.
     """
-    comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed)
+    comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed, signature=signature)
     if not comparison.passed:
         worst = max(comparison.outputs, key=lambda output: output.error)
         raise VerificationError(
@@ -147,12 +155,18 @@ def verify(
 
 
 def compare(
-    a: ModelSource, b: ModelSource, *, tolerance: float = TOLERANCE, batch: int = 1, seed: int = 0
+    a: ModelSource,
+    b: ModelSource,
+    *,
+    tolerance: float = TOLERANCE,
+    batch: int = 1,
+    seed: int = 0,
+    signature: str | None = None,
 ) -> Comparison:
     """Like `verify`, but return the comparison whatever it says."""
     if not tolerance >= 0:
         raise InvalidArgumentError(f"tolerance: must be at least 0, but is {tolerance}")
-    first, second = _runner(read_source(a)), _runner(read_source(b))
+    first, second = (_runner(read_source(source), signature) for source in (a, b))
     feeds = random_inputs(first.inputs, batch=batch, seed=seed)
     expected = first.run(feeds)
     actual = second.run(_match_inputs(feeds, first, second))
@@ -281,9 +295,9 @@ def _fits(shape: tuple[int, ...], pattern: tuple[int, ...]) -> bool:
     )
 
 
-def _runner(source: Source) -> _Runner:
+def _runner(source: Source, signature: str | None) -> _Runner:
     if source.tflite is not None:
-        return _LiteRtRunner(source.name, source.tflite)
+        return _LiteRtRunner(source.name, source.tflite, signature)
     assert source.onnx is not None
     return _OnnxRunner(source.name, source.onnx)
 
@@ -293,7 +307,7 @@ def _naming(name: str) -> Iterator[None]:
     """Put the name of the file before what is wrong with it."""
     try:
         yield
-    except (InvalidModelError, UnsupportedModelError) as error:
+    except (InvalidArgumentError, InvalidModelError, UnsupportedModelError) as error:
         raise type(error)(f"{name}: {error}") from error
 
 
@@ -307,22 +321,23 @@ def _dtype(tensor: TensorSignature) -> np.dtype[Any]:
 
 
 class _LiteRtRunner:
-    def __init__(self, name: str, data: bytes) -> None:
+    def __init__(self, name: str, data: bytes, signature: str | None) -> None:
         from .converters import tflite
 
         self.name = name
         self._data = data
+        self._signature = signature
         with _naming(name):
             self.inputs = [
                 TensorInfo(tensor.name, tensor.shape, _dtype(tensor))
-                for tensor in tflite.signature(data).inputs
+                for tensor in tflite.signature(data, signature).inputs
             ]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         from .converters import tflite
 
         with _naming(self.name):
-            return tflite.run(self._data, feeds)
+            return tflite.run(self._data, feeds, signature=self._signature)
 
 
 class _OnnxRunner:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import onnx
 
-from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 
 from .densify import densify, prepare_for_tf2onnx, sparse_tensors
 from .litert import Signature, TensorSignature, run, signature
 from .model import read_model
+from .signatures import SignatureChoice, choose_signature
 from .sparsity import SparseTensorInfo
 from .stored import stored_in_tflite
 from .to_onnx import OPSETS, check_opset, convert_dense
@@ -16,19 +17,26 @@ from .to_onnx import OPSETS, check_opset, convert_dense
 __all__ = [
     "OPSETS",
     "Signature",
+    "SignatureChoice",
     "SparseTensorInfo",
     "TensorSignature",
     "check_opset",
     "convert_tflite",
     "run",
     "signature",
+    "signature_choice",
     "sparse_tensors_of",
     "stored_in_tflite",
 ]
 
 
 def convert_tflite(
-    data: bytes, *, name: str, opset: int = 15, inputs_as_nchw: bool = False
+    data: bytes,
+    *,
+    name: str,
+    opset: int = 15,
+    inputs_as_nchw: bool = False,
+    signature: str | None = None,
 ) -> onnx.ModelProto:
     """Convert a TFLite file to an ONNX model of standard operators and dense weights.
 
@@ -42,6 +50,8 @@ def convert_tflite(
         One of `OPSETS`.
     inputs_as_nchw : bool
         Whether inputs of rank 4 are to have their channels before height and width.
+    signature : str, optional
+        The signature to convert; by default as `choose_signature`.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def convert_tflite(
     Raises
     ------
     InvalidArgumentError
-        If the opset is another.
+        If the opset is another, there is no such signature, or one of several must be chosen.
     InvalidModelError
         If the file is no TFLite model or contradicts itself.
     UnsupportedModelError
@@ -63,10 +73,16 @@ def convert_tflite(
     check_opset(opset)
     try:
         model = read_model(data)
+        choose_signature(model, signature)
         densify(model, len(data))
         return convert_dense(prepare_for_tf2onnx(model), opset=opset, inputs_as_nchw=inputs_as_nchw)
-    except (InvalidModelError, UnsupportedModelError) as error:
+    except (InvalidArgumentError, InvalidModelError, UnsupportedModelError) as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def signature_choice(data: bytes, wanted: str | None = None) -> SignatureChoice:
+    """Say which signature of a TFLite file is used; raises what `choose_signature` does."""
+    return choose_signature(read_model(data), wanted)
 
 
 def sparse_tensors_of(data: bytes) -> list[SparseTensorInfo]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import InvalidModelError, UnsupportedModelError, quoted
 from ort_sparse.limits import dense_limit
 
 from ._dependencies import tflite_schema
@@ -141,11 +141,12 @@ def _replace_by_constant(subgraph: Any, operator: Any, sparse: set[int]) -> None
     target = subgraph.tensors[operator.outputs[0]]
     if operator.inputs[0] not in sparse:
         raise InvalidModelError(
-            f"tensor {tensor_name(source)!r}: DENSIFY reads it, so it must be a sparse constant"
+            f"tensor {quoted(tensor_name(source))}: DENSIFY reads it, "
+            "so it must be a sparse constant"
         )
     if target.type != source.type or shape_of(target) != shape_of(source):
         raise InvalidModelError(
-            f"tensor {tensor_name(target)!r}: must be {tensor_type(source)} of shape "
+            f"tensor {quoted(tensor_name(target))}: must be {tensor_type(source)} of shape "
             f"{shape_of(source)} as what DENSIFY reads, but is {tensor_type(target)} of shape "
             f"{shape_of(target)}"
         )

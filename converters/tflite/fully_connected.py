@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import InvalidModelError, UnsupportedModelError, quoted
 
 from ._dependencies import tflite_schema
 from .model import builtin_code, operator_name, shape_of, tensor_name
@@ -58,14 +58,14 @@ def _insert_reshape(model: Any, subgraph: Any, operator: Any) -> Any:
     weights = shape_of(subgraph.tensors[operator.inputs[1]])
     if len(weights) != 2 or weights[1] == 0:
         raise UnsupportedModelError(
-            f"tensor {tensor_name(subgraph.tensors[operator.inputs[1]])!r}: weights of "
+            f"tensor {quoted(tensor_name(subgraph.tensors[operator.inputs[1]]))}: weights of "
             f"FULLY_CONNECTED must have rank 2, but have shape {weights}"
         )
     depth = weights[1]
     rows = math.prod(shape_of(source)) // depth
     if rows > _MAX_DIMENSION:
         raise UnsupportedModelError(
-            f"tensor {tensor_name(source)!r}: FULLY_CONNECTED flattens it to {rows} rows, "
+            f"tensor {quoted(tensor_name(source))}: FULLY_CONNECTED flattens it to {rows} rows, "
             f"but {_MAX_DIMENSION} is the most"
         )
     signature = source.shapeSignature

@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ort_sparse.converters.isolation import run_isolated, temporary_folder
-from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
+from ort_sparse.errors import (
+    InvalidArgumentError,
+    UnsupportedModelError,
+    first_line,
+    quoted,
+)
 
 from ._dependencies import require
 from .densify import densify, sparse_tensors
 from .model import operator_name, pack_model, read_model, shape_of, tensor_type
 from .names import read_interface
+from .signatures import choose_signature
 
 __all__ = ["Signature", "TensorSignature", "prepare", "run", "signature", "work"]
 
@@ -43,23 +49,31 @@ class Signature:
     outputs: tuple[TensorSignature, ...]
 
 
-def signature(data: bytes) -> Signature:
-    """Return inputs and outputs of a TFLite file.
+def signature(data: bytes, wanted: str | None = None) -> Signature:
+    """Return inputs and outputs of a TFLite file, or of the signature that is wanted.
 
     Names are those that the converted model has.
 
     Raises
     ------
+    InvalidArgumentError
+        As `choose_signature`.
     InvalidModelError
         If the file is damaged.
     MissingDependencyError
         If ai_edge_litert is not installed.
     """
-    return _signature(read_model(data))
+    model = read_model(data)
+    choose_signature(model, wanted)
+    return _signature(model)
 
 
 def run(
-    data: bytes, inputs: Mapping[str, NDArray[Any]], *, num_threads: int = 1
+    data: bytes,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    signature: str | None = None,
+    num_threads: int = 1,
 ) -> dict[str, NDArray[Any]]:
     """Run a TFLite file with LiteRT's builtin kernels, without any delegate.
 
@@ -74,6 +88,8 @@ def run(
         The file.
     inputs : mapping of str to ndarray
         One array for each input; dynamic dimensions may have any size.
+    signature : str, optional
+        The signature to run; by default as `choose_signature`.
     num_threads : int
         Threads of LiteRT's kernels.
 
@@ -85,7 +101,8 @@ def run(
     Raises
     ------
     InvalidArgumentError
-        If the inputs have other names, shapes or types than the model's.
+        If the inputs have other names, shapes or types than the model's, or there is no such
+        signature.
     InvalidModelError
         If the file is damaged.
     UnsupportedModelError
@@ -94,6 +111,7 @@ def run(
         If ai_edge_litert is not installed.
     """
     model = read_model(data)
+    choose_signature(model, signature)
     _check_inputs(_signature(model), inputs)
     interface = read_interface(model)
     # LiteRT trusts sparse indices and offsets: give it none that were not checked.
@@ -148,8 +166,7 @@ def work(folder: Path) -> None:
         for index, array in outputs.items():
             np.save(folder / f"output_{index}.npy", array, allow_pickle=False)
     except (RuntimeError, ValueError) as error:
-        first_line = (str(error).strip() or "no reason given").splitlines()[0]
-        raise UnsupportedModelError(f"LiteRT cannot run the model: {first_line}") from error
+        raise UnsupportedModelError(f"LiteRT cannot run the model: {first_line(error)}") from error
 
 
 def _signature(model: Any) -> Signature:
@@ -180,7 +197,7 @@ def _check_inputs(expected: Signature, inputs: Mapping[str, NDArray[Any]]) -> No
         )
         if not fits or array.dtype != np.dtype(tensor.dtype):
             raise InvalidArgumentError(
-                f"input {tensor.name!r}: must be {tensor.dtype} of shape {tensor.shape}, "
+                f"input {quoted(tensor.name)}: must be {tensor.dtype} of shape {tensor.shape}, "
                 f"but is {array.dtype} of shape {array.shape}"
             )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import InvalidModelError, UnsupportedModelError, quoted
 
 from ._dependencies import require, tflite_schema
 from .flatbuffer import MAX_REUSE, verify_flatbuffer
@@ -170,8 +170,8 @@ def check_constant_size(tensor: Any, size: int) -> None:
     needed = -(-math.prod(shape_of(tensor)) * bits // 8)
     if size < needed:
         raise InvalidModelError(
-            f"tensor {tensor_name(tensor)!r}: a constant of type {tensor_type(tensor)} and shape "
-            f"{shape_of(tensor)} needs {needed} bytes, but its buffer has {size}"
+            f"tensor {quoted(tensor_name(tensor))}: a constant of type {tensor_type(tensor)} and "
+            f"shape {shape_of(tensor)} needs {needed} bytes, but its buffer has {size}"
         )
 
 
@@ -237,7 +237,7 @@ def _check_model(model: Any) -> None:
             _check_indices(operator.outputs, -1, count, f"{what}: output")
         _check_order(model, subgraph)
     for signature in model.signatureDefs:
-        key = f"signature {_text(signature.signatureKey)!r}"
+        key = f"signature {quoted(_text(signature.signatureKey))}"
         _check_indices([signature.subgraphIndex], 0, len(model.subgraphs), f"{key}: subgraph")
         signature.inputs, signature.outputs = signature.inputs or [], signature.outputs or []
         tensors = len(model.subgraphs[signature.subgraphIndex].tensors)
@@ -255,26 +255,26 @@ def _check_indices(indices: Iterable[int], low: int, end: int, what: str) -> Non
 
 def _check_tensor(model: Any, tensor: Any) -> None:
     name = tensor_name(tensor)
-    _check_indices([tensor.buffer], 0, len(model.buffers), f"buffer of tensor {name!r}")
+    _check_indices([tensor.buffer], 0, len(model.buffers), f"buffer of tensor {quoted(name)}")
     if tensor.externalBuffer:
         raise UnsupportedModelError(
-            f"tensor {name!r}: its data lies in another file, which is not supported"
+            f"tensor {quoted(name)}: its data lies in another file, which is not supported"
         )
     rank = 0 if tensor.shape is None else len(tensor.shape)
     if rank > MAX_RANK:
         raise InvalidModelError(
-            f"tensor {name!r}: its rank must be at most {MAX_RANK}, but is {rank}"
+            f"tensor {quoted(name)}: its rank must be at most {MAX_RANK}, but is {rank}"
         )
     shape, signature = shape_of(tensor), tensor.shapeSignature
     if any(size < 0 for size in shape):
         raise InvalidModelError(
-            f"tensor {name!r}: dimensions must not be negative, but its shape is {shape}"
+            f"tensor {quoted(name)}: dimensions must not be negative, but its shape is {shape}"
         )
     if signature is None or len(signature) == 0:
         return
     if len(signature) != len(shape) or any(size < -1 for size in signature):
         raise InvalidModelError(
-            f"tensor {name!r}: its shape signature {tuple(signature[:MAX_RANK].tolist())} "
+            f"tensor {quoted(name)}: its shape signature {tuple(signature[:MAX_RANK].tolist())} "
             f"does not fit its shape {shape}"
         )
 
@@ -287,7 +287,7 @@ def _check_order(model: Any, subgraph: Any) -> None:
         if data is not None and tensor.sparsity is None:
             check_constant_size(tensor, data.size)
         if data is not None and index in ready:
-            raise InvalidModelError(f"input {tensor_name(tensor)!r}: must not be a constant")
+            raise InvalidModelError(f"input {quoted(tensor_name(tensor))}: must not be a constant")
         empty = tensor.sparsity is not None or 0 in shape_of(tensor)
         if data is not None or tensor.isVariable or empty:
             ready.add(index)
@@ -297,14 +297,14 @@ def _check_order(model: Any, subgraph: Any) -> None:
         for index in operator.inputs:
             if index != -1 and index not in ready:
                 raise InvalidModelError(
-                    f"tensor {tensor_name(subgraph.tensors[index])!r}: operator {name} reads it, "
-                    "but it has no data and nothing before that operator computes it"
+                    f"tensor {quoted(tensor_name(subgraph.tensors[index]))}: operator {name} reads "
+                    "it, but it has no data and nothing before that operator computes it"
                 )
         for index in map(int, operator.outputs):
             if index in produced or data_of(model, subgraph.tensors[index]) is not None:
                 raise InvalidModelError(
-                    f"tensor {tensor_name(subgraph.tensors[index])!r}: operator {name} computes "
-                    "it, but it is a constant, an input, or computed before"
+                    f"tensor {quoted(tensor_name(subgraph.tensors[index]))}: operator {name} "
+                    "computes it, but it is a constant, an input, or computed before"
                 )
             if index != -1:
                 produced.add(index)

@@ -71,7 +71,7 @@ def _all_tensors(model: Any) -> Iterator[tuple[int, int, Any]]:
 
 def _signature_names(model: Any) -> tuple[dict[int, str], dict[int, str]]:
     """Return the names of inputs and of outputs by number of the tensor."""
-    for signature in model.signatureDefs:
+    for signature in model.signatureDefs:  # one at most; see choose_signature
         if signature.subgraphIndex == 0:
             return _by_index(signature.inputs), _by_index(signature.outputs)
     return {}, {}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ort_sparse.errors import InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import InvalidModelError, UnsupportedModelError, quoted
 
 from ._dependencies import tflite_schema
 from .model import MAX_RANK, data_of, shape_of, tensor_name, tensor_type
@@ -76,7 +76,9 @@ class _Checker:
 
     def require(self, holds: bool, rule: str, found: object) -> None:
         if not holds:
-            raise InvalidModelError(f"sparse tensor {self._name!r}: {rule}, but found {found}")
+            raise InvalidModelError(
+                f"sparse tensor {quoted(self._name)}: {rule}, but found {found}"
+            )
 
 
 def decode_sparse_tensor(model: Any, tensor: Any, max_bytes: int) -> NDArray[Any]:
@@ -103,7 +105,8 @@ def decode_sparse_tensor(model: Any, tensor: Any, max_bytes: int) -> NDArray[Any
     name, kind = tensor_name(tensor), tensor_type(tensor)
     if kind not in _DTYPES:
         raise UnsupportedModelError(
-            f"sparse tensor {name!r}: its type must be one of {', '.join(_DTYPES)}, but is {kind}"
+            f"sparse tensor {quoted(name)}: its type must be one of {', '.join(_DTYPES)}, "
+            f"but is {kind}"
         )
     dtype = np.dtype(_DTYPES[kind])
     data = data_of(model, tensor)
@@ -155,7 +158,7 @@ def decode_sparse(
     size = math.prod(shape) * values.itemsize
     if size > max_bytes:
         raise UnsupportedModelError(
-            f"sparse tensor {name!r}: its dense form of {size} bytes exceeds "
+            f"sparse tensor {quoted(name)}: its dense form of {size} bytes exceeds "
             f"the {max_bytes} bytes that the size of the file allows"
         )
     dense = np.zeros(math.prod(shape), values.dtype)

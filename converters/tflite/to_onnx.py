@@ -9,9 +9,15 @@ from typing import Any
 import onnx
 
 from ort_sparse.converters.isolation import run_isolated, temporary_folder
-from ort_sparse.errors import InvalidArgumentError, UnsupportedModelError
+from ort_sparse.errors import (
+    InvalidArgumentError,
+    UnsupportedModelError,
+    first_line,
+    quoted,
+)
 
 from ._dependencies import require
+from .gelu import register_gelu
 from .model import operator_name, read_model, shape_of, tensor_name
 from .names import Interface, read_interface
 
@@ -63,6 +69,7 @@ def convert_dense(data: bytes, *, opset: int, inputs_as_nchw: bool) -> onnx.Mode
     """
     check_opset(opset)
     model = read_model(data)
+    _check_frozen(model)
     interface = read_interface(model)
     nchw = [name for name, index in interface.inputs if _has_rank_4(model, index)]
     request = {
@@ -83,6 +90,7 @@ def prepare() -> None:
     """Import what `work` needs; called in the process that `isolation` starts."""
     require("tf2onnx.tfonnx")
     require("tf2onnx.optimizer")
+    register_gelu()
 
 
 def work(folder: Path) -> None:
@@ -100,9 +108,23 @@ def work(folder: Path) -> None:
         graph = optimizer.optimize_graph(graph)
         result = graph.make_model(graph.graph_name or "model").SerializeToString()
     except Exception as error:  # tf2onnx raises whatever its handlers stumble over
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnsupportedModelError(f"tf2onnx cannot convert the model: {first_line}") from error
+        raise UnsupportedModelError(
+            f"tf2onnx cannot convert the model: {first_line(error)}"
+        ) from error
     (folder / _RESULT).write_bytes(result)
+
+
+def _check_frozen(model: Any) -> None:
+    """Raise UnsupportedModelError if the model has variables, which ONNX has not."""
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            if operator_name(model, operator) == "VAR_HANDLE" and len(operator.outputs):
+                variable = tensor_name(subgraph.tensors[operator.outputs[0]])
+                raise UnsupportedModelError(
+                    f"operator VAR_HANDLE: the model is not frozen: it keeps variable "
+                    f"{quoted(variable)} from one run to the next, and ONNX has no variables; "
+                    "freeze it before the TensorFlow converter writes it"
+                )
 
 
 def _has_rank_4(model: Any, index: int) -> bool:
@@ -131,7 +153,7 @@ def _check_operators(operators: list[tuple[str, list[str]]], opset: int) -> None
         if f"TFL_{name}" in known or (name.startswith("Flex") and name[4:] in known):
             continue
         raise UnsupportedModelError(
-            f"operator {name}, which computes tensor {', '.join(map(repr, outputs))}: "
+            f"operator {name}, which computes tensor {', '.join(map(quoted, outputs))}: "
             "has no conversion to ONNX"
         )
 
@@ -143,8 +165,9 @@ def _check_result(model: onnx.ModelProto, interface: Interface) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise UnsupportedModelError(f"tf2onnx wrote an invalid model: {first_line}") from error
+        raise UnsupportedModelError(
+            f"tf2onnx wrote an invalid model: {first_line(error)}"
+        ) from error
     for what, expected, found in (
         ("inputs", interface.inputs, model.graph.input),
         ("outputs", interface.outputs, model.graph.output),
@@ -162,7 +185,7 @@ def _check_nodes(graph: onnx.GraphProto, versions: dict[str, int]) -> None:
         if version is None or not onnx.defs.has(node.op_type, version, node.domain):
             raise UnsupportedModelError(
                 f"operator {node.op_type}, which computes tensor "
-                f"{', '.join(map(repr, node.output))}: has no conversion to ONNX"
+                f"{', '.join(map(quoted, node.output))}: has no conversion to ONNX"
             )
         for attribute in node.attribute:
             for subgraph in (*attribute.graphs, attribute.g):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .parameters import ExternalData, Json, MinSparsity, Model, check_other_output
+from .parameters import ExternalData, Json, MinSparsity, Model, Signature, check_other_output
 from .terminal import console, messages, print_json, print_line, show_progress
 
 __all__ = ["convert", "densify"]
@@ -53,6 +53,7 @@ def convert(
     inputs_as_nchw: Annotated[
         bool, typer.Option("--inputs-as-nchw", help="Make the image inputs NCHW.")
     ] = False,
+    signature: Signature = None,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
     ] = False,
@@ -73,6 +74,7 @@ def convert(
         block_rows="auto" if block_rows is BlockRows.AUTO else int(block_rows.value),
         opset=opset,
         inputs_as_nchw=inputs_as_nchw,
+        signature=signature,
         verify=not no_verify,
     )
     target = output or _default_output(Path(model))

@@ -8,28 +8,36 @@ import typer
 
 from ort_sparse.errors import VerificationError
 
-from .parameters import Json, MinSparsity, Model
-from .terminal import console, print_json, show_progress
+from .parameters import Json, MinSparsity, Model, Signature
+from .terminal import console, messages, print_json, show_progress
 
 __all__ = ["inspect", "verify"]
 
 
-def inspect(model: Model, min_sparsity: MinSparsity = 0.5, as_json: Json = False) -> None:
+def inspect(
+    model: Model,
+    min_sparsity: MinSparsity = 0.5,
+    signature: Signature = None,
+    as_json: Json = False,
+) -> None:
     """Show which layers are or could be sparse, which cannot, and where the bytes are."""
     from ort_sparse.conversion import convert_and_report
     from ort_sparse.options import ConvertOptions
+    from ort_sparse.report.conversion import signature_notes
     from ort_sparse.report.layers import inspection_data, layer_table, other_layer_table
     from ort_sparse.report.sizes import size_tables
     from ort_sparse.source import read_source
     from ort_sparse.stored import stored_items
 
     with show_progress(as_json) as progress:
-        options = ConvertOptions(min_sparsity=min_sparsity, verify=False)
+        options = ConvertOptions(min_sparsity=min_sparsity, signature=signature, verify=False)
         conversion = convert_and_report(model, options, progress=progress)
         stored = stored_items(read_source(model))
     if as_json:
         print_json(inspection_data(conversion, stored))
         return
+    for note in signature_notes(conversion):
+        messages.print(note, markup=False)
     console.print(layer_table(conversion.layers, machine=conversion.machine))
     if conversion.other_layers:
         console.print()
@@ -48,6 +56,7 @@ def verify(
     ] = 2e-5,
     batch: Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")] = 0,
+    signature: Signature = None,
     as_json: Json = False,
 ) -> None:
     """Check that two models give the same numbers."""
@@ -56,7 +65,7 @@ def verify(
 
     with show_progress(as_json) as progress:
         progress("comparing")
-        comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed)
+        comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed, signature=signature)
     if as_json:
         print_json(comparison_data(comparison))
     else:

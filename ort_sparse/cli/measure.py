@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .parameters import Json, Model, check_other_output
+from .parameters import Json, Model, Signature, check_other_output
 from .terminal import console, print_json, show_progress
 
 __all__ = ["bench", "demo"]
@@ -20,6 +20,7 @@ def bench(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Measured runs of each form.")] = 100,
     layers: Annotated[bool, typer.Option("--layers", help="Time each layer as well.")] = False,
+    signature: Signature = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the times into this file (.png, .svg or .pdf).")
     ] = None,
@@ -36,7 +37,7 @@ def bench(
         check_plot(plot)
         check_other_output(plot, model)
     with show_progress(as_json) as progress:
-        models = model_pair(model, progress=progress)
+        models = model_pair(model, signature=signature, progress=progress)
         results = [
             benchmark(models, threads=count, runs=runs, layers=layers, progress=progress)
             for count in threads or [1]

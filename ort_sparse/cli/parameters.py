@@ -10,12 +10,15 @@ import typer
 
 from ort_sparse.errors import InvalidArgumentError
 
-__all__ = ["ExternalData", "Json", "MinSparsity", "Model", "check_other_output"]
+__all__ = ["ExternalData", "Json", "MinSparsity", "Model", "Signature", "check_other_output"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
 ExternalData = Annotated[
     bool, typer.Option("--external-data", help="Store weights beside the file, in FILE.data.")
+]
+Signature = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Signature of a TFLite file that has several.")
 ]
 MinSparsity = Annotated[
     float, typer.Option(min=0, max=1, help="Share of zeros from which on a layer is sparse.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .comparison import comparison_data
@@ -12,7 +13,7 @@ from .units import format_bytes
 if TYPE_CHECKING:
     from ort_sparse.conversion import Conversion
 
-__all__ = ["conversion_data", "conversion_notes", "conversion_summary"]
+__all__ = ["conversion_data", "conversion_notes", "conversion_summary", "signature_notes"]
 
 
 def conversion_data(
@@ -24,6 +25,7 @@ def conversion_data(
         "output": output,
         "bytes_before": bytes_before,
         "bytes_after": bytes_after,
+        "signature": conversion.signature and asdict(conversion.signature),
         "sparse_layers": conversion.replaced,
         "layers": layer_data(conversion.layers),
         "times_of": conversion.machine,
@@ -34,12 +36,23 @@ def conversion_data(
 
 def conversion_notes(conversion: Conversion, *, min_sparsity: float) -> Iterator[str]:
     """Return what a user may not have expected, a line each."""
+    yield from signature_notes(conversion)
     if not conversion.replaced:
         yield f"{_why_dense(conversion, min_sparsity)}; nothing became sparse"
     if conversion.other_layers:
         yield (
             f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
             "ort-sparse inspect lists them"
+        )
+
+
+def signature_notes(conversion: Conversion) -> Iterator[str]:
+    """Return which signatures of a TFLite file were left out, a line or none."""
+    choice = conversion.signature
+    if choice is not None and choice.left_out:
+        yield (
+            f"signature {choice.name!r} was converted; left out: "
+            f"{', '.join(map(repr, choice.left_out))} (--signature NAME converts another)"
         )
 
 

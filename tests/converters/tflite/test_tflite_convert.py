@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ort_sparse.errors import InvalidArgumentError, InvalidModelError, Unsupport
 pytest.importorskip("tf2onnx", reason="needs the extra tflite")
 pytest.importorskip("ai_edge_litert", reason="needs the extra tflite")
 from ai_edge_litert import schema_py_generated as schema
+from tensorflow_models import build
 from tflite_builder import FileBuilder
 
 RNG = np.random.default_rng(0)
@@ -263,6 +265,65 @@ def test_unknown_builtin_is_refused_by_name() -> None:
     file.operator("STABLEHLO_CBRT", [x], [y])
     with pytest.raises(UnsupportedModelError, match=r"operator STABLEHLO_CBRT, .* tensor 'y'"):
         convert_tflite(file.finish([x], [y]), name="m")
+
+
+def test_long_names_are_cut_in_the_middle() -> None:
+    name = ";".join(f"network/block_{number}/activation/Relu" for number in range(20))
+    file = FileBuilder()
+    x, y = file.tensor("x", (1, 3)), file.tensor(name, (1, 3))
+    file.operator("STABLEHLO_CBRT", [x], [y])
+    with pytest.raises(UnsupportedModelError) as caught:
+        convert_tflite(file.finish([x], [y]), name="m")
+    (shown,) = re.findall("'(.*)'", str(caught.value))
+    assert len(shown) == 60
+    before, after = shown.split("...")
+    assert name.startswith(before)
+    assert name.endswith(after)
+    assert min(len(before), len(after)) == 28
+
+
+def test_long_names_in_messages_of_tf2onnx_are_cut() -> None:
+    file = FileBuilder()
+    x, y = file.tensor("x", (1, 3)), file.tensor("name" * 100, (1, 3))
+    bounded = schema.ActivationFunctionType.RELU_N1_TO_1
+    file.operator("ADD", [x, x], [y], schema.AddOptionsT(fusedActivationFunction=bounded))
+    with pytest.raises(UnsupportedModelError, match="RELU_N1_TO_1") as caught:
+        convert_tflite(file.finish([x], [y]), name="m")
+    assert max(map(len, str(caught.value).split())) == 60
+
+
+def test_a_variable_is_not_frozen() -> None:
+    message = r"^m: operator VAR_HANDLE: the model is not frozen: it keeps variable 'count'"
+    with pytest.raises(UnsupportedModelError, match=message):
+        convert_tflite(build("variable"), name="m")
+
+
+def gelu(approximate: bool) -> bytes:
+    file = FileBuilder()
+    x, y = file.tensor("x", (1, 1000)), file.tensor("y", (1, 1000))
+    file.operator("GELU", [x], [y], schema.GeluOptionsT(approximate=approximate))
+    return file.finish([x], [y])
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu(approximate: bool, opset: int) -> None:
+    assert_equal_to_litert(gelu(approximate), {"x": random(1, 1000)}, opset=opset)
+
+
+def test_both_forms_of_gelu_differ() -> None:
+    x = {"x": random(1, 1000)}
+    exact, approximate = (run(gelu(form), x)["y"] for form in (False, True))
+    assert np.abs(exact - approximate).max() > 5 * RELATIVE * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("file", ["gelu", "gelu_tanh"])
+def test_gelu_of_keras(file: str) -> None:
+    data = build(file)
+    model = read_model(data)
+    names = [operator_name(model, operator) for operator in model.subgraphs[0].operators]
+    assert names.count("GELU") == 3
+    assert_equal_to_litert(data, random_inputs(data))
 
 
 def test_what_tf2onnx_cannot_do_is_refused() -> None:

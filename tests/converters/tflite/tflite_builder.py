@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "bool": 6, "int8": 9}
 INDEX_VECTORS = {
     "int32": (1, schema.Int32VectorT),
     "uint16": (2, schema.Uint16VectorT),
@@ -20,7 +20,7 @@ INDEX_VECTORS = {
 
 
 class FileBuilder:
-    """A model of one subgraph, built tensor by tensor."""
+    """A model built tensor by tensor."""
 
     def __init__(self) -> None:
         self.subgraph = schema.SubGraphT(tensors=[], operators=[], name=b"main")
@@ -93,7 +93,20 @@ class FileBuilder:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
         self.subgraph.operators.append(operator)
 
-    def signature(self, inputs: dict[str, int], outputs: dict[str, int]) -> None:
+    def add_subgraph(self) -> None:
+        """Add a subgraph, to which all that is added later belongs."""
+        name = f"subgraph_{len(self.model.subgraphs)}".encode()
+        self.subgraph = schema.SubGraphT(tensors=[], operators=[], name=name)
+        self.model.subgraphs.append(self.subgraph)
+
+    def signature(
+        self,
+        inputs: dict[str, int],
+        outputs: dict[str, int],
+        *,
+        key: str = "serving_default",
+        subgraph: int = 0,
+    ) -> None:
         """Name inputs and outputs as users see them."""
 
         def entries(names: dict[str, int]) -> list[Any]:
@@ -101,7 +114,10 @@ class FileBuilder:
 
         self.model.signatureDefs.append(
             schema.SignatureDefT(
-                inputs=entries(inputs), outputs=entries(outputs), signatureKey=b"serving_default"
+                inputs=entries(inputs),
+                outputs=entries(outputs),
+                signatureKey=key.encode(),
+                subgraphIndex=subgraph,
             )
         )
 
