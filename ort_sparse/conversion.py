@@ -13,8 +13,8 @@ from . import __version__
 from .converters import passes
 from .converters.cost_model import REFERENCE_MACHINE
 from .converters.passes import LayerReport, OtherLayer
-from .errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
-from .op import register_schema
+from .errors import InvalidArgumentError
+from .onnx_graph import read_graph, write_graph
 from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
 from .verification import FLOAT16_TOLERANCE, TOLERANCE, Comparison
@@ -27,9 +27,6 @@ __all__ = ["Conversion", "convert", "convert_and_report", "densify"]
 
 DEFAULT_OPSET = 17
 DEFAULT_OPTIONS = ConvertOptions()
-
-MAX_BYTES = 2**31 - 1
-"""Size of a model with all its weights, which protobuf limits."""
 
 Progress = Callable[[str], None]
 """Called with a few words before each stage of the work."""
@@ -45,11 +42,14 @@ class Conversion:
     layers: list[LayerReport]
     """Every 1x1 or fully connected layer with constant weights."""
     other_layers: list[OtherLayer]
-    """Layers of other kinds whose weights have as many zeros, and that stay dense."""
+    """Layers of other kinds whose weights have as many zeros, or are not known, and that stay
+    dense."""
     comparison: Comparison | None
     """How far the numbers are from the source's, or None where that was not asked for."""
     machine: str
     """Whose times the layers' reports have: the cost model's, or this one where it was measured."""
+    constant_inputs: list[str]
+    """Inputs of the source that had a default and are constants of the model."""
     signature: SignatureChoice | None = None
     """Which signature of a TFLite file was converted, and which were left out."""
 
@@ -169,7 +169,8 @@ def convert_and_report(
         progress("converting TFLite to ONNX")
     dense = _dense_model(found, options)
     signature = _signature_choice(found, options)
-    graph = _to_ir(found.name, dense)
+    graph = read_graph(found.name, dense)
+    constant_inputs = [] if options.keep_weight_inputs else passes.make_inputs_constant(graph)
     widened = passes.widen_float16(graph)
     chosen_by, machine = "all" if options.layers == "all" else "cost model", REFERENCE_MACHINE
     choices: Literal["auto", "all"] | dict[str, passes.LayerChoice] = options.layers
@@ -183,13 +184,11 @@ def convert_and_report(
         block_rows=options.block_height,
         layers=choices,
     )
-    if not reports:
-        _refuse_computed_weights(found.name, graph)
     others = passes.find_other_layers(graph, min_sparsity=options.min_sparsity)
     if is_tflite or widened:
         passes.StoreFloat16Pass()(graph)
     replaced = any(report.replaced for report in reports)
-    model = _to_proto(found.name, graph) if replaced or is_tflite else dense
+    model = write_graph(found.name, graph) if replaced or is_tflite else dense
     if replaced:
         _describe(model, reports, chosen_by)
     comparison = None
@@ -206,7 +205,16 @@ def convert_and_report(
             seed=options.seed,
             signature=options.signature,
         )
-    return Conversion(model, dense, reports, others, comparison, machine, signature)
+    return Conversion(
+        model=model,
+        dense=dense,
+        layers=reports,
+        other_layers=others,
+        comparison=comparison,
+        machine=machine,
+        constant_inputs=constant_inputs if replaced else [],
+        signature=signature,
+    )
 
 
 def densify(source: ModelSource) -> onnx.ModelProto:
@@ -224,9 +232,9 @@ def densify(source: ModelSource) -> onnx.ModelProto:
     found = read_source(source)
     if found.onnx is None:
         raise InvalidArgumentError(f"{found.name}: must be an ONNX model, but is a TFLite model")
-    graph = _to_ir(found.name, found.onnx)
+    graph = read_graph(found.name, found.onnx)
     passes.densify(graph)
-    return _to_proto(found.name, graph)
+    return write_graph(found.name, graph)
 
 
 def _dense_model(source: Source, options: ConvertOptions) -> onnx.ModelProto:
@@ -250,74 +258,6 @@ def _signature_choice(source: Source, options: ConvertOptions) -> SignatureChoic
     from .converters.tflite import signature_choice
 
     return signature_choice(source.tflite, options.signature)
-
-
-def _to_ir(name: str, model: onnx.ModelProto) -> ir.Model:
-    if _has_sparse_tensors(model):
-        raise UnsupportedModelError(
-            f"{name}: weights must be dense tensors with zeros, "
-            "but the model has ONNX sparse tensors"
-        )
-    size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
-    if size > MAX_BYTES:
-        raise UnsupportedModelError(
-            f"{name}: its weights must take at most {MAX_BYTES} bytes in all, but take {size}"
-        )
-    register_schema()
-    try:
-        onnx.checker.check_model(model)
-        return ir.from_proto(model)
-    except (onnx.checker.ValidationError, ir.serde.SerdeError, ValueError, TypeError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InvalidModelError(f"{name}: is no valid ONNX model: {first_line}") from error
-
-
-def _refuse_computed_weights(name: str, graph: ir.Model) -> None:
-    """Say why a model has nothing to convert, if that is because its weights are computed."""
-    constant: set[ir.Value] = set()
-    for node in graph.graph:
-        if node.domain or node.op_type not in ("Conv", "Gemm"):
-            continue
-        weights = node.inputs[1]
-        if weights is not None and _depends_on_input(weights, constant):
-            raise UnsupportedModelError(
-                f"{name}: {node.op_type} {node.name!r}: weights must be constant, "
-                f"but {weights.name!r} is a graph input or computed from one"
-            )
-
-
-def _depends_on_input(value: ir.Value, seen: set[ir.Value]) -> bool:
-    """Tell whether a value is computed from an input; those in ``seen`` are not, and it grows."""
-    pending = [value]
-    seen.add(value)
-    while pending:
-        current = pending.pop()
-        if current.is_graph_input() and current.const_value is None:
-            return True
-        producer = current.producer()
-        inputs = producer.inputs if producer is not None else ()
-        new = [each for each in inputs if each is not None and each not in seen]
-        seen.update(new)
-        pending.extend(new)
-    return False
-
-
-def _has_sparse_tensors(model: onnx.ModelProto) -> bool:
-    """Whether the main graph has what onnx_ir would drop or refuse."""
-    return bool(model.graph.sparse_initializer) or any(
-        attribute.HasField("sparse_tensor")
-        for node in model.graph.node
-        for attribute in node.attribute
-    )
-
-
-def _to_proto(name: str, graph: ir.Model) -> onnx.ModelProto:
-    try:
-        model = passes.to_model_proto(graph)
-        onnx.checker.check_model(model)  # other domains may be unknown to onnx
-    except ValueError as error:  # protobuf's limit of 2 GiB
-        raise UnsupportedModelError(f"{name}: the result cannot be stored: {error}") from error
-    return model
 
 
 def _tune(

@@ -11,6 +11,7 @@ from .fuse_affine import FuseAffinePass
 from .fuse_residual import FuseResidualPass
 from .other_layers import OtherLayer, find_other_layers
 from .pipeline import densify, predict_choices, sparsify, to_model_proto, widen_float16
+from .repair import RepairPass, complete_imports, make_inputs_constant
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
 from .store_float16 import StoreFloat16Pass
@@ -26,12 +27,15 @@ __all__ = [
     "LayerCost",
     "LayerReport",
     "OtherLayer",
+    "RepairPass",
     "ReplacePointwisePass",
     "StoreFloat16Pass",
     "WidenFloat16Pass",
     "choose_layers",
+    "complete_imports",
     "densify",
     "find_other_layers",
+    "make_inputs_constant",
     "predict_choices",
     "sparsify",
     "to_model_proto",

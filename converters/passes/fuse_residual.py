@@ -60,9 +60,12 @@ def _is_direct(layer: SparseLayer) -> bool:
 
 
 def _is_matmul(layer: SparseLayer) -> bool:
-    """Tell whether the layer was a MatMul, which has a Transpose before and behind it."""
+    """Tell whether the layer was a MatMul, whose channels a Transpose moves to the last axis."""
     transpose = layer.output.producer()
-    return transpose is not None and ORIGIN in transpose.metadata_props
+    if transpose is None or ORIGIN not in transpose.metadata_props:
+        return False
+    order = transpose.attributes.get_ints("perm", ())
+    return len(order) > 2 and list(order) == [0, *range(2, len(order)), 1]
 
 
 def _fuse(layer: SparseLayer, add: ir.Node, residual: ir.Value) -> None:

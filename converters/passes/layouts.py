@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from ort_sparse.converters.cost_model import LANES, reorder_microseconds
 
-from .nodes import GROUPS, ORIGIN, get_input, is_sparse_conv, only_consumer, same_shape
+from .nodes import GROUPS, MICROSOFT, ORIGIN, get_input, is_sparse_conv, only_consumer, same_shape
 
 __all__ = ["MARGIN", "LayerCost", "Layouts", "elements_of"]
 
@@ -180,7 +180,7 @@ def _plain_add_microseconds(elements: int) -> float:
 
 def _dense_layouts(node: ir.Node, x: ir.Value) -> tuple[bool, bool]:
     """Return the layouts of a SparseConv1x1 in its dense form."""
-    if node.metadata_props.get(ORIGIN, "").startswith("MatMul"):
+    if node.metadata_props.get(ORIGIN, "").startswith(("MatMul", "FusedMatMul")):
         return False, False
     groups = int(node.metadata_props.get(GROUPS, "1"))
     return _conv_layouts(x, node.attributes.get_int("in_channels") // groups, groups)
@@ -190,10 +190,10 @@ def _layouts(
     node: ir.Node, inputs: Sequence[ir.Value], blocked: Collection[ir.Value]
 ) -> tuple[bool, bool]:
     """Return whether a node wants its inputs, and gives its outputs, in the blocked layout."""
+    if inputs and _is_conv(node):
+        return _standard_conv_layouts(node, inputs[0])
     if node.domain != "" or not inputs:
         return False, False
-    if node.op_type == "Conv":
-        return _standard_conv_layouts(node, inputs[0])
     if node.op_type in _UNARY_FOLLOWERS:
         follows = inputs[0] in blocked
     else:
@@ -225,6 +225,10 @@ def _agree(node: ir.Node, inputs: Sequence[ir.Value], blocked: Collection[ir.Val
     return node.op_type == "Concat" or all(same_shape(inputs[0], value) for value in inputs[1:])
 
 
+def _is_conv(node: ir.Node) -> bool:
+    return (node.domain, node.op_type) in (("", "Conv"), (MICROSOFT, "FusedConv"))
+
+
 def _is_part_of_conv(node: ir.Node) -> bool:
     """Tell whether ``node`` is a Pad that ONNX Runtime makes a part of the Conv behind it."""
     consumer = only_consumer(node.outputs[0]) if node.op_type == "Pad" else None
@@ -235,7 +239,9 @@ def _activations(node: ir.Node) -> list[ir.Value]:
     """Return the inputs of a node that are computed or given anew in each run."""
     if is_sparse_conv(node):
         values = [get_input(node, "X"), get_input(node, "residual")]
-    elif node.op_type in ("Conv", *_UNARY_FOLLOWERS):
+    elif _is_conv(node):
+        values = [*node.inputs[:1], *node.inputs[3:]]
+    elif node.op_type in _UNARY_FOLLOWERS:
         values = list(node.inputs[:1])
     else:
         values = list(node.inputs)

@@ -15,8 +15,10 @@ from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, SparseConv1x1
 from .constants import constant_array
 
 __all__ = [
+    "BATCH_TRANSPOSITIONS",
     "CHOICE",
     "GROUPS",
+    "MICROSOFT",
     "ORIGIN",
     "SparseLayer",
     "get_input",
@@ -28,6 +30,12 @@ __all__ = [
     "set_input",
     "sparse_layers",
 ]
+
+MICROSOFT = "com.microsoft"
+"""Domain of the operators that ONNX Runtime makes when it optimizes a model."""
+
+BATCH_TRANSPOSITIONS = ("transBatchA", "transBatchB")
+"""Attributes of FusedMatMul that move the first axis of an operand behind the others."""
 
 ORIGIN = "ort_sparse.origin"
 """Key of the node metadata that lists the operators a node was made from."""
@@ -166,8 +174,14 @@ def _layer(node: ir.Node) -> SparseLayer:
 
 
 def _axis_behind_reshape(value: ir.Value, reshape: ir.Node) -> int | None:
-    """Return the last axis, if (N, channels) is reshaped to (..., channels)."""
+    """Return the last axis, if (N, channels) is reshaped to (..., channels).
+
+    It is the first one if (1, channels, N) is reshaped to (channels, N).
+    """
     before, after = value.shape, reshape.outputs[0].shape
-    if before is None or after is None or len(before) != 2 or len(after) == 0:
+    if before is None or after is None or len(before) < 2 or not isinstance(before[1], int):
         return None
-    return len(after) - 1 if isinstance(before[1], int) and before[1] == after[-1] else None
+    if len(before) == 2 and len(after) > 0:
+        return len(after) - 1 if before[1] == after[-1] else None
+    is_one_item = len(before) == 3 and before[0] == 1
+    return 0 if is_one_item and len(after) == 2 and before[1] == after[0] else None

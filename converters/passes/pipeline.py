@@ -7,10 +7,9 @@ from typing import Literal
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from ort_sparse.errors import InvalidArgumentError
-from ort_sparse.op import register_schema
 from ort_sparse.options import check_block_rows, check_min_sparsity
 
 from .cancel_transposes import CancelTransposesPass
@@ -22,6 +21,7 @@ from .fuse_residual import FuseResidualPass
 from .nodes import CHOICE, is_sparse_conv
 from .replace_pointwise import ReplacePointwisePass
 from .report import LayerReport
+from .shapes import infer_shapes
 from .widen_float16 import WidenFloat16Pass
 
 __all__ = ["densify", "predict_choices", "sparsify", "to_model_proto", "widen_float16"]
@@ -43,7 +43,7 @@ def sparsify(
     Parameters
     ----------
     model : onnx_ir.Model
-        A model that passes ``onnx.checker``.
+        A model that conforms to ONNX, or that ONNX Runtime takes, with its nodes sorted.
     min_sparsity : float
         Share of zeros in the stored weights, 0 to 1, from which on a layer is replaced.
     block_rows : int, optional
@@ -106,7 +106,7 @@ def predict_choices(
 def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[LayerReport]:
     for node in model.graph:
         node.name = node.name or node.outputs[0].name
-    _infer_shapes(model)
+    infer_shapes(model)
     if replace(model).modified:
         for rewrite in (
             FuseAffinePass(),
@@ -117,7 +117,7 @@ def _replace_and_fuse(model: ir.Model, replace: ReplacePointwisePass) -> list[La
             RemoveUnusedNodesPass(),
         ):
             rewrite(model)
-        _infer_shapes(model)
+        infer_shapes(model)
     return replace.reports
 
 
@@ -126,7 +126,7 @@ def widen_float16(model: ir.Model) -> bool:
 
     Only then can its layers be replaced. Its inputs and outputs keep their type.
     """
-    _infer_shapes(model)
+    infer_shapes(model)
     return WidenFloat16Pass()(model).modified
 
 
@@ -147,7 +147,7 @@ def densify(model: ir.Model) -> bool:
     UnsupportedModelError
         If the rank of its input is unknown, or the model's opset is older than 11.
     """
-    _infer_shapes(model)
+    infer_shapes(model)
     modified = DensifyPass()(model).modified
     if modified:
         RemoveUnusedNodesPass()(model)
@@ -157,16 +157,20 @@ def densify(model: ir.Model) -> bool:
 def to_model_proto(model: ir.Model) -> onnx.ModelProto:
     """Serialize a model without the types of its initializers, which they have themselves.
 
-    For a model of many small constants this is several percent of the file.
+    For a model of many small constants this is several percent of the file. Types of tensors
+    without a shape, which ONNX does not allow, are left out too.
     """
     proto = ir.to_proto(model)
     constants = {initializer.name for initializer in proto.graph.initializer}
-    kept = [info for info in proto.graph.value_info if info.name not in constants]
+    kept = [
+        info
+        for info in proto.graph.value_info
+        if info.name not in constants and _has_shape_if_tensor(info.type)
+    ]
     del proto.graph.value_info[:]
     proto.graph.value_info.extend(kept)
     return proto
 
 
-def _infer_shapes(model: ir.Model) -> None:
-    register_schema()
-    ShapeInferencePass(check_type=False, strict_mode=False)(model)
+def _has_shape_if_tensor(type_proto: onnx.TypeProto) -> bool:
+    return not type_proto.HasField("tensor_type") or type_proto.tensor_type.HasField("shape")

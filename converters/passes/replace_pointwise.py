@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import onnx_ir as ir
 
 from ort_sparse.bcsr import CANDIDATE_BLOCK_ROWS, BlockCSR, smallest_index_dtype
@@ -12,8 +14,9 @@ from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, OP_VERSION, SparseConv1x1
 
 from .choice import LayerChoice
 from .constants import ConstantPool, constant_nbytes, exact_float16
-from .nodes import CHOICE, GROUPS, ORIGIN, is_sparse_conv, read_sparse_conv
+from .nodes import CHOICE, GROUPS, ORIGIN, is_sparse_conv, read_sparse_conv, set_input
 from .pointwise import PointwiseLayer, known_product, match_pointwise
+from .rearrangement import Step
 from .report import LayerReport
 
 __all__ = ["ReplacePointwisePass"]
@@ -22,7 +25,8 @@ __all__ = ["ReplacePointwisePass"]
 class ReplacePointwisePass(ir.passes.InPlacePass):
     """Replaces the pointwise layers that have enough zeros by SparseConv1x1.
 
-    A MatMul, which has its channels last, becomes a node between two Transposes.
+    A MatMul, which has its channels last, becomes a node between two Transposes. An activation of a
+    fused layer that SparseConv1x1 lacks becomes a node behind it.
 
     Precondition: the model is valid, and shapes are inferred. Postcondition: no pointwise layer
     with at least ``min_sparsity`` zeros is left in the main graph, but those that ``choices`` keeps
@@ -183,7 +187,7 @@ def _replace(
     """Put a SparseConv1x1 node in the place of the layer's node, and return it."""
     name = layer.node.name or ""
     bias = None if layer.bias is None else exact_float16(layer.bias)
-    op = SparseConv1x1(weights, bias=bias, strides=layer.strides)
+    op = SparseConv1x1(weights, bias=bias, strides=layer.strides, activation=layer.activation)
     constants = {key: pool.add(f"{name}.{key}", array) for key, array in op.constants().items()}
     names = INPUTS[: 5 if bias is not None else 4]
     node = ir.node(
@@ -194,34 +198,64 @@ def _replace(
         name=name,
         metadata_props={ORIGIN: layer.node.op_type},
     )
+    if layer.residual is not None:
+        set_input(node, "residual", layer.residual)
     if layer.groups > 1:
         node.metadata_props[GROUPS] = str(layer.groups)
-    nodes = _transposed(node, layer) if layer.channels_last else [node]
+    nodes = _rearranged(node, layer, pool)
+    if layer.follower is not None:
+        nodes.append(
+            ir.node(
+                layer.follower.op_type,
+                [nodes[-1].outputs[0]],
+                layer.follower.attributes,
+                name=f"{name}.activation",
+            )
+        )
     ir.convenience.replace_nodes_and_values(
-        graph, layer.node, [layer.node], nodes, layer.node.outputs, nodes[-1].outputs
+        graph, layer.node, [layer.node], nodes, layer.node.outputs[:1], nodes[-1].outputs
     )
     return node
 
 
-def _transposed(node: ir.Node, layer: PointwiseLayer) -> list[ir.Node]:
+def _rearranged(node: ir.Node, layer: PointwiseLayer, pool: ConstantPool) -> list[ir.Node]:
     """Let ``node`` work on X with its channels moved to axis 1, and move them back behind it."""
-    assert layer.x.shape is not None
-    rank = len(layer.x.shape)
-    first, last = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
+    before, behind = layer.order.before, layer.order.behind
+    nodes = [node]
+    if before is not None:
+        moved = _step(before, layer.x, f"{node.name}.channels_first", layer, pool)
+        node.replace_input_with(0, moved.outputs[0])
+        nodes.insert(0, moved)
+    if behind is not None:
+        nodes.append(_step(behind, node.outputs[0], f"{node.name}.channels_last", layer, pool))
+    x = node.inputs[0]
+    assert x is not None
+    if (before or behind) and x.shape is not None:  # what follows may need it to fuse
+        node.outputs[0].shape = ir.Shape([x.shape[0], layer.shape[0], *x.shape[2:]])
+        node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    return nodes
 
-    def transpose(x: ir.Value, suffix: str, order: list[int]) -> ir.Node:
-        return ir.node(
-            "Transpose",
-            [x],
-            {"perm": order},
-            name=f"{node.name}.{suffix}",
-            metadata_props={ORIGIN: layer.node.op_type},
-        )
 
-    before = transpose(layer.x, "channels_first", first)
-    node.replace_input_with(0, before.outputs[0])
-    back = transpose(node.outputs[0], "channels_last", last)
-    for value, channels in ((before.outputs[0], layer.shape[1]), (node.outputs[0], layer.shape[0])):
-        value.shape = ir.Shape([layer.x.shape[0], channels, *list(layer.x.shape)[1:-1]])
-        value.type = ir.TensorType(ir.DataType.FLOAT)
-    return [before, node, back]
+def _step(step: Step, x: ir.Value, name: str, layer: PointwiseLayer, pool: ConstantPool) -> ir.Node:
+    """Return the node of a step, with the shape of its output as far as it is known."""
+    if step.op_type == "Reshape":
+        inputs = [x, pool.add(f"{name}.shape", np.array(step.axes, np.int64))]
+        attributes = {}
+    else:
+        inputs, attributes = [x], {"perm": step.axes}
+    node = ir.node(
+        step.op_type, inputs, attributes, name=name, metadata_props={ORIGIN: layer.node.op_type}
+    )
+    if x.shape is not None:
+        node.outputs[0].shape = ir.Shape(_shape_behind(step, x.shape))
+        node.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    return node
+
+
+def _shape_behind(step: Step, shape: ir.Shape) -> list[int | ir.SymbolicDim | None]:
+    if step.op_type == "Transpose":
+        return [shape[axis] for axis in step.axes]
+    elements = known_product(list(shape))
+    others = math.prod(size for size in step.axes if size > 0)
+    free = None if elements is None else elements // others
+    return [free if size == -1 else size for size in step.axes]

@@ -54,6 +54,13 @@ def convert(
         bool, typer.Option("--inputs-as-nchw", help="Make the image inputs NCHW.")
     ] = False,
     signature: Signature = None,
+    keep_weight_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--keep-weight-inputs",
+            help="Leave inputs that hold weights what they are, and their layers dense.",
+        ),
+    ] = False,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
     ] = False,
@@ -75,6 +82,7 @@ def convert(
         opset=opset,
         inputs_as_nchw=inputs_as_nchw,
         signature=signature,
+        keep_weight_inputs=keep_weight_inputs,
         verify=not no_verify,
     )
     target = output or _default_output(Path(model))

@@ -27,6 +27,7 @@ def conversion_data(
         "bytes_after": bytes_after,
         "signature": conversion.signature and asdict(conversion.signature),
         "sparse_layers": conversion.replaced,
+        "constant_inputs": conversion.constant_inputs,
         "layers": layer_data(conversion.layers),
         "times_of": conversion.machine,
         "other_layers": layer_data(conversion.other_layers),
@@ -37,12 +38,17 @@ def conversion_data(
 def conversion_notes(conversion: Conversion, *, min_sparsity: float) -> Iterator[str]:
     """Return what a user may not have expected, a line each."""
     yield from signature_notes(conversion)
+    if conversion.constant_inputs:
+        yield (
+            f"inputs with a default that are constants now: {len(conversion.constant_inputs)}; "
+            "--keep-weight-inputs leaves them inputs, and their layers dense"
+        )
     if not conversion.replaced:
         yield f"{_why_dense(conversion, min_sparsity)}; nothing became sparse"
     if conversion.other_layers:
         yield (
-            f"layers of other kinds with as many zeros stay dense: {len(conversion.other_layers)}; "
-            "ort-sparse inspect lists them"
+            "layers that stay dense though they have as many zeros, or nobody knows how many: "
+            f"{len(conversion.other_layers)}; ort-sparse inspect lists them"
         )
 
 
@@ -69,4 +75,7 @@ def conversion_summary(
 def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
     if any(layer.zeros >= min_sparsity for layer in conversion.layers):
         return "dense layers make this model faster than sparse ones"
+    if conversion.other_layers:
+        first = conversion.other_layers[0]
+        return f"{first.kind} {first.name!r}: {first.reason}"
     return f"no layer has at least {min_sparsity:.0%} zeros"

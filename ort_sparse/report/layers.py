@@ -101,9 +101,9 @@ def other_layer_table(layers: Sequence[OtherLayer]) -> Listing:
         table.add(
             layer.name,
             layer.kind,
-            format_shape(layer.shape),
-            f"{layer.zeros:.1%}",
-            format_bytes(layer.bytes),
+            format_shape(layer.shape) or "?",
+            "?" if layer.zeros is None else f"{layer.zeros:.1%}",
+            format_bytes(layer.bytes) if layer.bytes else "?",
             note=layer.reason,
         )
     return table

@@ -150,7 +150,7 @@ def test_sparse_layers_of_another_kind_are_reported(dense, tmp_path):
     assert (layer["name"], layer["shape"]) == ("second", [8, 64, 3, 3])
     assert "kernel 3x3" in succeed("inspect", dense)
     done = run("convert", dense, "-o", tmp_path / "out.onnx", "--layers", "all")
-    assert "layers of other kinds with as many zeros stay dense: 1" in done.stderr
+    assert "though they have as many zeros, or nobody knows how many: 1" in done.stderr
 
 
 def test_verify_tells_a_difference(dense, tmp_path):
@@ -233,14 +233,42 @@ def open_weights(source, target, *names):
 
 def test_weights_that_are_not_constant(dense, tmp_path):
     open_weights(dense, tmp_path / "open.onnx", "a", "b")
-    message = fail("convert", tmp_path / "open.onnx")
-    assert "Conv 'first': weights must be constant, but 'a' is a graph input" in message
-    assert sorted(os.listdir(tmp_path)) == ["dense.onnx", "open.onnx"]
+    out = tmp_path / "out.onnx"
+    done = run("convert", tmp_path / "open.onnx", "-o", out)
+    assert done.returncode == 0
+    assert "Conv 'first': its weights 'a' are an input of the model" in done.stderr
+    assert out.read_bytes() == (tmp_path / "open.onnx").read_bytes()
+    layers = json.loads(succeed("inspect", tmp_path / "open.onnx", "--json"))["other_layers"]
+    assert [(layer["name"], layer["zeros"]) for layer in layers] == [
+        ("first", None),
+        ("second", None),
+    ]
+    assert "'a' are an input" in " ".join(succeed("inspect", tmp_path / "open.onnx").split())
 
 
 def test_some_weights_that_are_not_constant(dense, tmp_path):
     open_weights(dense, tmp_path / "open.onnx", "b")
     assert "1 of 1 layers" in succeed("convert", tmp_path / "open.onnx", "--layers", "all")
+
+
+def test_weights_that_are_inputs_too(dense, tmp_path):
+    model = onnx.load(dense)
+    for tensor in model.graph.initializer:
+        model.graph.input.append(
+            helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims)
+        )
+    model.ir_version = 3
+    path, out = tmp_path / "old.onnx", tmp_path / "out.onnx"
+    onnx.save(model, path)
+    done = run("convert", path, "-o", out, "--layers", "all")
+    assert done.returncode == 0, done.stderr
+    assert "inputs with a default that are constants now: 2" in done.stderr
+    assert [value.name for value in onnx.load(out).graph.input] == ["x"]
+    printed = json.loads(succeed("convert", path, "-o", out, "--layers", "all", "--json"))
+    assert printed["constant_inputs"] == ["a", "b"]
+    done = run("convert", path, "-o", out, "--keep-weight-inputs")
+    assert "its weights 'a' are an input of the model, with a default" in done.stderr
+    assert onnx.load(out) == model
 
 
 def test_option_for_tflite_only(dense):

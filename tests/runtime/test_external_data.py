@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 import ort_sparse
-from ort_sparse import UnsupportedModelError, conversion
+from ort_sparse import UnsupportedModelError, onnx_graph
 from ort_sparse.files import ALIGNMENT, MIN_EXTERNAL_BYTES, write_model
 
 NAME = "pytorch_torchscript.onnx"
@@ -71,6 +71,6 @@ def test_the_model_is_left_as_it_was(tmp_path, data_folder):
 
 
 def test_weights_beyond_the_limit_of_protobuf(path, monkeypatch):
-    monkeypatch.setattr(conversion, "MAX_BYTES", 50_000)
+    monkeypatch.setattr(onnx_graph, "MAX_BYTES", 50_000)
     with pytest.raises(UnsupportedModelError, match="weights must take at most 50000 bytes in all"):
         ort_sparse.convert(path)

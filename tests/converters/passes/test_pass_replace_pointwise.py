@@ -108,7 +108,7 @@ def test_matrix_of_too_many_cells_stays():
     model = conv_model((channels, 1, 1, 1), (1, channels, 1, 1), zeros=0.9, group=channels)
     assert sparsify(ir.from_proto(model), min_sparsity=0.5) == []
     (layer,) = find_other_layers(ir.from_proto(model), min_sparsity=0.5)
-    assert layer.reason == "is padded, has a computed bias, or too many channels"
+    assert layer.reason == "its matrix has more than 2147483647 cells"
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
@@ -186,12 +186,54 @@ def test_matmul_with_the_constant_on_the_left():
     assert (report.shape, report.macs_before) == ((8, 12), 960)
 
 
-@pytest.mark.parametrize("shape", [(12, 5), (2, 3, 12, 5)])
+@pytest.mark.parametrize("shape", [(12, 5), (12, "N")])
+def test_matmul_with_the_constant_on_the_left_of_a_matrix(shape):
+    """The columns of the matrix are the pixels of one item."""
+    b = GraphBuilder()
+    y = b.node("MatMul", b.weights(8, 12), b.input(*shape))
+    y = b.node("Relu", b.node("Add", y, b.constant(b.rng.standard_normal((8, 1)))))
+    model, (report,) = rewrite(b.model(y))
+    assert op_types(model) == ["Reshape", "SparseConv1x1", "Reshape"]
+    assert report.shape == (8, 12)
+    assert report.macs_before == (8 * 12 * 5 if shape[1] == 5 else None)
+
+
+def test_residual_of_a_matrix_behind_a_constant():
+    b = GraphBuilder()
+    y = b.node("MatMul", b.weights(8, 12), b.input(12, 5))
+    model, _ = rewrite(b.model(b.node("Add", y, b.input(8, 5))))
+    assert op_types(model) == ["Reshape", "SparseConv1x1", "Reshape", "Add"]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 12, 5)])
 def test_matmul_with_the_constant_on_the_left_of_another_rank_stays(shape):
     b = GraphBuilder()
     assert op_types(rewrite(b.model(b.node("MatMul", b.weights(8, 12), b.input(*shape))))[0]) == [
         "MatMul"
     ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "weights", "rewritten"),
+    [
+        ((2, 5, 12), (1, 12, 8), ["Transpose", "SparseConv1x1", "Transpose"]),
+        ((2, 3, 5, 12), (1, 12, 8), ["Transpose", "SparseConv1x1", "Transpose"]),
+        ((2, 3, 5, 12), (1, 1, 12, 8), ["Transpose", "SparseConv1x1", "Transpose"]),
+        ((5, 12), (1, 12, 8), ["SparseConv1x1", "Reshape"]),
+        ((5, 12), (1, 1, 12, 8), ["MatMul"]),
+    ],
+)
+def test_matmul_with_weights_that_have_axes_of_size_one(shape, weights, rewritten):
+    b = GraphBuilder()
+    y = b.node("Add", b.node("MatMul", b.input(*shape), b.weights(*weights)), b.vector(8))
+    assert op_types(rewrite(b.model(y))[0]) == [*rewritten, *["Add"] * (rewritten == ["MatMul"])]
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (2, 12, 5)])
+def test_constant_on_the_left_with_an_axis_of_size_one(shape):
+    b = GraphBuilder()
+    model, _ = rewrite(b.model(b.node("MatMul", b.weights(1, 8, 12), b.input(*shape))))
+    assert op_types(model) == ["Reshape"] * (len(shape) == 2) + ["SparseConv1x1"]
 
 
 def test_batched_weights_stay():
