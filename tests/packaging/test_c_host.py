@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ from oracle import random_op
 
 import ort_sparse
 from ort_sparse.op import Activation
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "c"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,27 @@ def test_reports_a_bad_model(program, tmp_path):
     )
     assert done.returncode == 1
     assert "node 'layer': in_channels: must lie in" in done.stderr
+
+
+def test_commands_of_the_page(tmp_path):
+    """Those for the library in the Python package; the others need a release for C."""
+    for file in EXAMPLE.iterdir():
+        shutil.copy(file, tmp_path)
+    onnx.save(
+        sparse_model(random_op(np.random.default_rng(0)), [1, 24, 4]), tmp_path / "model.onnx"
+    )
+    blocks = re.findall(r"```sh\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
+    (commands,) = (block for block in blocks if "onnxruntime.__path__" in block)
+    python = os.path.dirname(sys.executable)
+    printed = subprocess.run(
+        ["sh", "-euc", commands],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{python}:{os.environ['PATH']}"},
+    ).stdout
+    assert len(printed.split()) == 16 * 4
 
 
 def dynamic_symbols(*options: str) -> list[str]:
