@@ -16,12 +16,14 @@ __all__ = ["check_with_onnxruntime", "prepare", "work"]
 
 _MODEL = "model.onnx"
 
+_LONGEST_MESSAGE = 4000
 _LONGEST_REASON = 300
 
 _NOISE = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : "
     r"|^Load model from \S+ failed: ?"
     r"|^/\S+:\d+ .*?\([^()]*\)(?: const)? "  # the place in its source
+    r"|^\S+\.(?:cc|h):\d+ \w+ "
     r"|^(?:Invalid model|This is an invalid model|Fatal error)[.:] "
     r"|^Error: "
 )
@@ -31,8 +33,9 @@ _UNKNOWN = re.compile(
     r"|Could not find an implementation"
     r"|Unsupported model IR version"
     r"|is under development"
+    r"|bad_alloc|Failed to allocate memory"
 )
-"""What ONNX Runtime says of models that are sound, and that it does not run."""
+"""What ONNX Runtime says of models that may be sound, and that it does not run."""
 
 
 def check_with_onnxruntime(model: onnx.ModelProto) -> None:
@@ -94,7 +97,7 @@ def work(folder: Path) -> None:
 
 def _reason(message: str) -> str:
     """Return what ONNX Runtime says, on one line, without what is about itself."""
-    text = " ".join(message.split())
+    text = " ".join(message[:_LONGEST_MESSAGE].split())
     while shorter := _NOISE.match(text):
         text = text[shorter.end() :]
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."

@@ -90,7 +90,7 @@ def _reason(node: ir.Node, weights: LayerWeights) -> str:
     if node.op_type in _QUANTIZED:
         return "its activations are quantized"
     if node.domain == MICROSOFT and node.op_type not in _STANDARD_FORMS:
-        return f"ONNX Runtime has made it a {node.op_type}; convert the original model"
+        return f"ONNX Runtime has fused it into {node.op_type}; convert the original model"
     return weights.computed or why_not_pointwise(node) or "has a sparse form"
 
 

@@ -137,6 +137,68 @@ def test_dynamic_height_and_width():
     assert output.shape == (1, 4, 124, 124)
 
 
+def with_weight_inputs(model, ir_version):
+    """Make inputs of the initializers, as every file of version 3 has them."""
+    model.ir_version = ir_version
+    for tensor in model.graph.initializer:
+        model.graph.input.append(
+            helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, tensor.dims)
+        )
+    return model
+
+
+@pytest.mark.parametrize("ir_version", [3, 8])
+def test_weights_that_are_inputs_too_become_constants(ir_version):
+    model = with_weight_inputs(conv_model(), ir_version)
+    conversion = convert_and_report(model, ConvertOptions(layers="all"))
+    assert op_types(conversion.model) == [OP_TYPE]
+    assert [value.name for value in conversion.model.graph.input] == ["x"]
+    assert conversion.constant_inputs == ["w"]
+    assert conversion.comparison.passed
+    assert conversion.model.ir_version >= 4  # where initializers need not be inputs
+    onnx.checker.check_model(conversion.model)
+    assert len(model.graph.input) == 2
+
+
+def test_weights_that_stay_inputs_stay_dense():
+    model = with_weight_inputs(conv_model(), 8)
+    conversion = convert_and_report(model, ConvertOptions(layers="all", keep_weight_inputs=True))
+    assert conversion.model is model
+    assert conversion.layers == []
+    assert conversion.constant_inputs == []
+    (layer,) = conversion.other_layers
+    assert layer.reason == "its weights 'w' are an input of the model, with a default"
+    assert layer.zeros == pytest.approx(0.9, abs=0.02)
+
+
+def test_inputs_stay_where_nothing_is_replaced():
+    model = with_weight_inputs(conv_model(density=1), 3)
+    conversion = convert_and_report(model)
+    assert conversion.model is model
+    assert conversion.constant_inputs == []
+
+
+@pytest.mark.parametrize("op_type", [None, "Abs"])
+def test_computed_weights_are_a_reason_and_no_error(op_type):
+    model = conv_model()
+    (tensor,) = model.graph.initializer
+    model.graph.input.append(helper.make_tensor_value_info("given", TensorProto.FLOAT, tensor.dims))
+    del model.graph.initializer[:]
+    model.graph.node[0].input[1] = "given"
+    if op_type:
+        model.graph.node.insert(0, helper.make_node(op_type, ["given"], ["w"]))
+        model.graph.node[1].input[1] = "w"
+    conversion = convert_and_report(model)
+    assert conversion.model is model
+    (layer,) = conversion.other_layers
+    assert layer.zeros is None
+    assert layer.reason == (
+        "its weights are computed from an input of the model"
+        if op_type
+        else "its weights 'given' are an input of the model"
+    )
+
+
 def append(model, op_type, domain):
     """Let an operator of another domain work on the output."""
     model.graph.node[-1].output[0] = "before"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from ort_sparse.converters.passes import LayerReport, densify, sparsify, to_model_proto
+from ort_sparse.converters.passes.shapes import infer_shapes
 from ort_sparse.op import OP_TYPE
 
 SYMBOL_SIZE = 3
@@ -87,6 +88,12 @@ class GraphBuilder:
         model = onnx.shape_inference.infer_shapes(model)
         del model.graph.value_info[:]
         return model
+
+    def model_with_output_shapes(self, *outputs: str) -> onnx.ModelProto:
+        """Return the model; outputs have shapes also behind operators that onnx does not know."""
+        graph = ir.from_proto(self.model(*outputs))
+        infer_shapes(graph)
+        return to_model_proto(graph)
 
 
 def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
