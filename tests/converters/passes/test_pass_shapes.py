@@ -11,6 +11,10 @@ from pass_helpers import GraphBuilder, op_types, rewrite
 from ort_sparse.converters.passes.shapes import infer_shapes
 
 
+OPSETS = (11, 13, 17)
+"""onnx knows that a shape of known length gives a known rank from opset 14 on."""
+
+
 def tensordot(b: GraphBuilder, x: str, rows: int, columns: int) -> str:
     """Add what Keras' Dense writes for an input of more than two axes, as tf2onnx translates it.
 
@@ -36,16 +40,18 @@ def shapes(b: GraphBuilder, *outputs: str) -> list[list[object] | None]:
     return [None if v.shape is None else [*v.shape] for v in graph.graph.outputs]
 
 
-def test_reshape_to_a_computed_shape_of_known_length():
-    b = GraphBuilder()
+@pytest.mark.parametrize("opset", OPSETS)
+def test_reshape_to_a_computed_shape_of_known_length(opset):
+    b = GraphBuilder(opset=opset)
     y = b.node("Relu", tensordot(b, b.input("n", "l", 12), 8, 12))
     (shape,) = shapes(b, y)
     assert shape is not None
     assert len(shape) == 3
 
 
-def test_layers_behind_keras_tensordot_are_seen():
-    b = GraphBuilder()
+@pytest.mark.parametrize("opset", OPSETS)
+def test_layers_behind_keras_tensordot_are_seen(opset):
+    b = GraphBuilder(opset=opset)
     y = b.node("Relu", tensordot(b, b.input("n", "l", 12), 8, 12))
     y = tensordot(b, y, 16, 8)
     result, reports = rewrite(b.model_with_output_shapes(y))
@@ -55,7 +61,7 @@ def test_layers_behind_keras_tensordot_are_seen():
 
 @pytest.mark.parametrize("length", [None, 2**40])
 def test_reshape_to_a_shape_of_unknown_or_absurd_length(length):
-    b = GraphBuilder()
+    b = GraphBuilder(opset=13)
     y = b.node("Reshape", b.input(6, 12), b.input(length, dtype=TensorProto.INT64))
     assert shapes(b, y) == [None]
 
