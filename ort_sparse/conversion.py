@@ -17,8 +17,8 @@ from .errors import InvalidArgumentError
 from .onnx_graph import read_graph, write_graph
 from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
-from .verification import FLOAT16_TOLERANCE, TOLERANCE, Comparison
-from .verification import verify as verify_models
+from .verification import Comparison
+from .verification.compare import check, compare_with
 
 if TYPE_CHECKING:
     from .converters.tflite import SignatureChoice
@@ -194,17 +194,8 @@ def convert_and_report(
     comparison = None
     if options.verify and (replaced or is_tflite):
         progress("comparing with the original")
-        tolerance = options.tolerance
-        if tolerance is None:
-            tolerance = FLOAT16_TOLERANCE if widened else TOLERANCE
-        comparison = verify_models(
-            found.tflite or dense,
-            model,
-            tolerance=tolerance,
-            batch=options.batch,
-            seed=options.seed,
-            signature=options.signature,
-        )
+        comparison = compare_with(options, found, Source("the converted model", onnx=model))
+        check(comparison, otherwise="; not to compare: --no-verify (verify=False)")
     return Conversion(
         model=model,
         dense=dense,

@@ -7,7 +7,7 @@ import onnx
 from ort_sparse.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 
 from .densify import densify, prepare_for_tf2onnx, sparse_tensors
-from .litert import Signature, TensorSignature, run, signature
+from .litert import Signature, TensorSignature, producers, run, run_many, signature
 from .model import read_model
 from .signatures import SignatureChoice, choose_signature
 from .sparsity import SparseTensorInfo
@@ -22,7 +22,9 @@ __all__ = [
     "TensorSignature",
     "check_opset",
     "convert_tflite",
+    "producers",
     "run",
+    "run_many",
     "signature",
     "signature_choice",
     "sparse_tensors_of",

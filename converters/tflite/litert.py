@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,16 @@ from .model import operator_name, pack_model, read_model, shape_of, tensor_type
 from .names import read_interface
 from .signatures import choose_signature
 
-__all__ = ["Signature", "TensorSignature", "prepare", "run", "signature", "work"]
+__all__ = [
+    "Signature",
+    "TensorSignature",
+    "prepare",
+    "producers",
+    "run",
+    "run_many",
+    "signature",
+    "work",
+]
 
 # The files of one run, besides its arrays.
 _SOURCE = "model.tflite"
@@ -110,35 +119,98 @@ def run(
     MissingDependencyError
         If ai_edge_litert is not installed.
     """
+    return run_many(data, [inputs], signature=signature, num_threads=num_threads)[0]
+
+
+def run_many(
+    data: bytes,
+    feeds: Iterable[Mapping[str, NDArray[Any]]],
+    *,
+    tensors: Mapping[str, int] | None = None,
+    signature: str | None = None,
+    num_threads: int = 1,
+) -> list[dict[str, NDArray[Any]]]:
+    """Like `run`, for several inputs of the same shapes, in one process.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    feeds : iterable of mapping of str to ndarray
+        One array for each input, again and again; only one of them is held in memory.
+    tensors : mapping of str to int, optional
+        Which tensors of subgraph 0 to return, by a name to return them under, instead of the
+        outputs.
+    signature : str, optional
+        The signature to run; by default as `choose_signature`.
+    num_threads : int
+        Threads of LiteRT's kernels.
+
+    Returns
+    -------
+    list of dict of str to ndarray
+        As `run`, one for each of the feeds.
+    """
     model = read_model(data)
     choose_signature(model, signature)
-    _check_inputs(_signature(model), inputs)
+    expected = _signature(model)
     interface = read_interface(model)
     # LiteRT trusts sparse indices and offsets: give it none that were not checked.
     sparse_tensors(model, len(data))
     if _has_sparse_constant_litert_misreads(model):
         densify(model, len(data))
-    shapes = {
-        index: list(inputs[name].shape)
-        for name, index in interface.inputs
-        if shape_of(model.subgraphs[0].tensors[index]) != inputs[name].shape
-    }
-    request = {
-        "inputs": [index for _, index in interface.inputs],
-        "outputs": [index for _, index in interface.outputs],
-        "resize": list(shapes.items()),
-        "num_threads": num_threads,
-    }
+    wanted = dict(interface.outputs) if tensors is None else dict(tensors)
+    subgraph = model.subgraphs[0]
+    inside = set(wanted.values()) - set(map(int, subgraph.outputs))
+    subgraph.outputs = [*subgraph.outputs, *sorted(inside)]  # others are overwritten
     with temporary_folder() as folder:
         (folder / _SOURCE).write_bytes(pack_model(model))
-        (folder / _REQUEST).write_text(json.dumps(request))
-        for name, index in interface.inputs:
-            np.save(folder / f"input_{index}.npy", inputs[name], allow_pickle=False)
-        run_isolated(__name__, folder, what="LiteRT")
-        return {
-            name: np.load(folder / f"output_{index}.npy", allow_pickle=False)
-            for name, index in interface.outputs
+        shapes: dict[int, list[int]] = {}
+        count = 0
+        for inputs in feeds:
+            _check_inputs(expected, inputs)
+            for name, index in interface.inputs:
+                np.save(folder / f"input_{count}_{index}.npy", inputs[name], allow_pickle=False)
+                if shape_of(subgraph.tensors[index]) != inputs[name].shape:
+                    shapes[index] = list(inputs[name].shape)
+            count += 1
+        request = {
+            "inputs": [index for _, index in interface.inputs],
+            "outputs": list(wanted.values()),
+            "resize": list(shapes.items()),
+            "runs": count,
+            "num_threads": num_threads,
         }
+        (folder / _REQUEST).write_text(json.dumps(request))
+        run_isolated(__name__, folder, what="LiteRT")
+        return [
+            {
+                name: np.load(folder / f"output_{number}_{index}.npy", allow_pickle=False)
+                for name, index in wanted.items()
+            }
+            for number in range(count)
+        ]
+
+
+def producers(
+    data: bytes, wanted: str | None = None
+) -> tuple[dict[str, int], dict[int, tuple[str, tuple[int, ...]]]]:
+    """Return how the outputs of a TFLite file, or of the signature that is wanted, come about.
+
+    Returns
+    -------
+    outputs : dict of str to int
+        The number of the tensor of each output.
+    producers : dict of int to (str, tuple of int)
+        For each tensor that is computed the name of its operator and the numbers of its inputs.
+    """
+    model = read_model(data)
+    choose_signature(model, wanted)
+    return dict(read_interface(model).outputs), {
+        int(output): (operator_name(model, operator), tuple(map(int, operator.inputs)))
+        for operator in model.subgraphs[0].operators
+        for output in operator.outputs
+    }
 
 
 def prepare() -> None:
@@ -159,12 +231,14 @@ def work(folder: Path) -> None:
         for index, shape in request["resize"]:
             interpreter.resize_tensor_input(index, shape)
         interpreter.allocate_tensors()
-        for index in request["inputs"]:
-            interpreter.set_tensor(index, np.load(folder / f"input_{index}.npy"))
-        interpreter.invoke()
-        outputs = {index: interpreter.get_tensor(index) for index in request["outputs"]}
-        for index, array in outputs.items():
-            np.save(folder / f"output_{index}.npy", array, allow_pickle=False)
+        for number in range(request["runs"]):
+            for index in request["inputs"]:
+                array = np.load(folder / f"input_{number}_{index}.npy", allow_pickle=False)
+                interpreter.set_tensor(index, array)
+            interpreter.invoke()
+            for index in request["outputs"]:
+                array = interpreter.get_tensor(index)
+                np.save(folder / f"output_{number}_{index}.npy", array, allow_pickle=False)
     except (RuntimeError, ValueError) as error:
         raise UnsupportedModelError(f"LiteRT cannot run the model: {first_line(error)}") from error
 

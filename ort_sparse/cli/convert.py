@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from .parameters import ExternalData, Json, MinSparsity, Model, Signature, check_other_output
+from .parameters import (
+    Batch,
+    ExternalData,
+    Json,
+    MinSparsity,
+    Model,
+    Seed,
+    Shapes,
+    Signature,
+    Tolerance,
+    check_other_output,
+    parse_shapes,
+)
 from .terminal import console, messages, print_json, print_line, show_progress
 
 __all__ = ["convert", "densify"]
@@ -64,6 +76,10 @@ def convert(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare the numbers with the original.")
     ] = False,
+    tolerance: Tolerance = None,
+    batch: Batch = 1,
+    seed: Seed = 0,
+    shape: Shapes = None,
     external_data: ExternalData = False,
     as_json: Json = False,
 ) -> None:
@@ -84,6 +100,10 @@ def convert(
         signature=signature,
         keep_weight_inputs=keep_weight_inputs,
         verify=not no_verify,
+        tolerance=tolerance,
+        batch=batch,
+        seed=seed,
+        shapes=parse_shapes(shape),
     )
     target = output or _default_output(Path(model))
     check_other_output(target, model)

@@ -6,9 +6,17 @@ from typing import Annotated
 
 import typer
 
-from ort_sparse.errors import VerificationError
-
-from .parameters import Json, MinSparsity, Model, Signature
+from .parameters import (
+    Batch,
+    Json,
+    MinSparsity,
+    Model,
+    Seed,
+    Shapes,
+    Signature,
+    Tolerance,
+    parse_shapes,
+)
 from .terminal import console, messages, print_json, show_progress
 
 __all__ = ["inspect", "verify"]
@@ -50,25 +58,25 @@ def inspect(
 def verify(
     a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The model to check.")],
-    tolerance: Annotated[
-        float,
-        typer.Option(min=0, help="Allowed difference, relative to an output's largest value."),
-    ] = 2e-5,
-    batch: Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")] = 0,
+    tolerance: Tolerance = None,
+    batch: Batch = 1,
+    seed: Seed = 0,
+    shape: Shapes = None,
     signature: Signature = None,
     as_json: Json = False,
 ) -> None:
     """Check that two models give the same numbers."""
     from ort_sparse.report.comparison import comparison_data, comparison_table
-    from ort_sparse.verification import compare
+    from ort_sparse.verification import check, compare
 
+    shapes = parse_shapes(shape)
     with show_progress(as_json) as progress:
         progress("comparing")
-        comparison = compare(a, b, tolerance=tolerance, batch=batch, seed=seed, signature=signature)
+        comparison = compare(
+            a, b, tolerance=tolerance, batch=batch, seed=seed, shapes=shapes, signature=signature
+        )
     if as_json:
         print_json(comparison_data(comparison))
     else:
         console.print(comparison_table(comparison))
-    if not comparison.passed:
-        raise VerificationError(f"{b}: its numbers differ from those of {a}")
+    check(comparison)

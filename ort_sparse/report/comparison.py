@@ -18,9 +18,14 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as a JSON-ready dictionary."""
     return {
         "passed": comparison.passed,
-        "tolerance": comparison.tolerance,
+        "compared": comparison.description,
         "outputs": [
-            {**asdict(output), "shape": list(output.shape), "error": output.error}
+            {
+                **asdict(output),
+                "shape": list(output.shape),
+                "error": output.error,
+                "passed": output.passed,
+            }
             for output in comparison.outputs
         ],
     }
@@ -35,7 +40,8 @@ def comparison_table(comparison: Comparison) -> Listing:
         "difference",
         "relative",
         "",
-        title=f"tolerance {comparison.tolerance:g}",
+        title=comparison.description,
+        note="it may differ by",
     )
     for output in comparison.outputs:
         table.add(
@@ -44,6 +50,7 @@ def comparison_table(comparison: Comparison) -> Listing:
             f"{output.largest:.6g}",
             f"{output.difference:.3g}",
             f"{output.error:.3g}",
-            "equal" if output.error <= comparison.tolerance else "DIFFERENT",
+            "equal" if output.passed else "DIFFERENT",
+            note=output.rule,
         )
     return table
