@@ -42,7 +42,6 @@ class ComparisonOptions:
     batch: int = 1
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     signature: str | None = None
-    signature: str | None = None
 
     def __post_init__(self) -> None:
         if self.tolerance is not None and not 0 <= self.tolerance < math.inf:

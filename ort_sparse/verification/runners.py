@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from ort_sparse.source import Source
 
@@ -103,9 +104,7 @@ class _LiteRtRunner:
         from ort_sparse.converters import tflite
 
         with _naming(self.name):
-            return tflite.run_many(
-                self._data, feeds, tensors=tensors, signature=self._signature
-            )
+            return tflite.run_many(self._data, feeds, tensors=tensors, signature=self._signature)
 
 
 class _OnnxRunner:
@@ -146,10 +145,9 @@ class _OnnxRunner:
             return False  # what cannot be read was not widened by `convert` either
 
     def _load(self, model: onnx.ModelProto) -> Any:
-        import onnxruntime
-
         from ort_sparse.runtime import session
 
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised
         try:
