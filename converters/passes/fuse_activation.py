@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ort_sparse.op import Activation
 
 from .constants import ConstantPool, constant_array, exact_float16, per_channel, scalar
-from .nodes import SparseLayer, has_activation, only_consumer, set_input, sparse_layers
+from .nodes import MICROSOFT, SparseLayer, has_activation, only_consumer, set_input, sparse_layers
 
 __all__ = ["FuseActivationPass"]
 
@@ -24,7 +24,8 @@ class FuseActivationPass(ir.passes.InPlacePass):
 
     HardSwish and SiLU are recognised as operators and as products of x and a gate: SiLU is
     ``x * Sigmoid(x)``; HardSwish is ``x * HardSigmoid(x)`` with alpha 1/6 and beta 1/2, or x times
-    ``Clip(x + 3, 0, 6)`` with the division by 6 before or after the product.
+    ``Clip(x + 3, 0, 6)`` with the division by 6 before or after the product. ONNX Runtime's
+    QuickGelu with alpha 1 is SiLU too.
 
     Precondition: shapes are inferred. Postcondition: no SparseConv1x1 without activation is
     followed by one of these alone.
@@ -64,6 +65,9 @@ def _match(layer: SparseLayer) -> _Match | None:
     node = only_consumer(layer.output)
     if node is None:
         return _match_gated(layer.output)
+    if (node.domain, node.op_type) == (MICROSOFT, "QuickGelu"):
+        activation = _match_quick_gelu(node)
+        return None if activation is None else _Match(activation, [node])
     if node.domain != "":
         return None
     if node.op_type == "PRelu":
@@ -100,6 +104,11 @@ def _match_clip(node: ir.Node) -> Activation | None:
 def _match_swish(node: ir.Node) -> Activation | None:
     """Read Swish, which is SiLU if alpha is 1."""
     return Activation("silu") if node.attributes.get_float("alpha", 1.0) == 1 else None
+
+
+def _match_quick_gelu(node: ir.Node) -> Activation | None:
+    """Read what ONNX Runtime makes of ``x * Sigmoid(alpha * x)``."""
+    return Activation("silu") if node.attributes.get_float("alpha", 1.702) == 1 else None
 
 
 def _match_leaky_relu(node: ir.Node) -> Activation:

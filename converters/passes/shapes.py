@@ -64,13 +64,14 @@ def infer_shapes(model: ir.Model) -> None:
 
 def _infer(model: ir.Model) -> None:
     """Let onnx infer shapes, with standard operators in the place of those it does not know."""
-    if not any(_stand_ins(node, model) for node in model.graph.all_nodes()):
+    if not any(_is_unknown(node, model) for node in model.graph.all_nodes()):
         _infer_standard(model)
         return
     trial = model.clone()
     for node in list(trial.graph.all_nodes()):
-        for output, stand_in in _stand_ins(node, trial):
-            _replace_output(node, output, stand_in)
+        if _is_unknown(node, trial):
+            for output, stand_in in _stand_ins(node):
+                _replace_output(node, output, stand_in)
     _infer_standard(trial)
     for graph, inferred in zip(model.graphs(), trial.graphs(), strict=True):
         values = ir.convenience.create_value_mapping(inferred)
@@ -84,17 +85,22 @@ def _infer_standard(model: ir.Model) -> None:
     ShapeInferencePass(check_type=False, strict_mode=False)(model)
 
 
-def _stand_ins(node: ir.Node, model: ir.Model) -> list[tuple[ir.Value, ir.Node]]:
-    """Return outputs of a node that onnx does not know, each with a node of the same shape."""
+def _is_unknown(node: ir.Node, model: ir.Model) -> bool:
+    """Tell whether onnx does not know a node in this model, and a standard one can stand in."""
+    if node.domain not in ("", MICROSOFT) or _is_transposed(node):
+        return False
+    if node.op_type not in (*_SAME_SHAPE, *_STANDARD_FORMS):
+        return False
     version = model.opset_imports.get(node.domain, 1)
-    if node.domain not in ("", MICROSOFT) or onnx.defs.has(node.op_type, version, node.domain):
-        return []
+    return not onnx.defs.has(node.op_type, version, node.domain)
+
+
+def _stand_ins(node: ir.Node) -> list[tuple[ir.Value, ir.Node]]:
+    """Return outputs of an unknown node, each with a new node whose output has the same shape."""
     if node.op_type in _SAME_SHAPE:
         outputs = [node.outputs[0], *node.outputs[_SUMS : _SUMS + 1]]
         return [(output, ir.node("Identity", node.inputs[:1])) for output in outputs]
-    standard = _STANDARD_FORMS.get(node.op_type)
-    if standard is None or (standard == "MatMul" and _is_transposed(node)):
-        return []
+    standard = _STANDARD_FORMS[node.op_type]
     kept = [a for name, a in node.attributes.items() if name in _SHAPE_ATTRIBUTES[standard]]
     inputs = node.inputs[: 2 if standard == "MatMul" else 3]
     return [(node.outputs[0], ir.Node("", standard, inputs, kept))]
@@ -139,7 +145,8 @@ def _reshaped(shape: ir.Value | None) -> _Shape | None:
 
 
 def _is_transposed(node: ir.Node) -> bool:
-    return any(
+    """Tell whether a FusedMatMul transposes an operand, which no standard operator does."""
+    return node.op_type == "FusedMatMul" and any(
         node.attributes.get_int(name, 0) for name in ("transA", "transB", *BATCH_TRANSPOSITIONS)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from ort_sparse.conversion import Conversion
 
 __all__ = ["conversion_data", "conversion_notes", "conversion_summary", "signature_notes"]
+
+
+MOST_REASONS = 4
+"""How many reasons for dense layers ``convert`` tells."""
 
 
 def conversion_data(
@@ -50,6 +55,15 @@ def conversion_notes(conversion: Conversion, *, min_sparsity: float) -> Iterator
             "layers that stay dense though they have as many zeros, or nobody knows how many: "
             f"{len(conversion.other_layers)}; ort-sparse inspect lists them"
         )
+        yield from _most_common_reasons(conversion)
+
+
+def _most_common_reasons(conversion: Conversion) -> Iterator[str]:
+    reasons = Counter(layer.reason for layer in conversion.other_layers).most_common()
+    for reason, count in reasons[:MOST_REASONS]:
+        yield f"  {count}: {reason}"
+    if others := sum(count for _, count in reasons[MOST_REASONS:]):
+        yield f"  {others}: other reasons"
 
 
 def signature_notes(conversion: Conversion) -> Iterator[str]:

@@ -151,6 +151,7 @@ def test_sparse_layers_of_another_kind_are_reported(dense, tmp_path):
     assert "kernel 3x3" in succeed("inspect", dense)
     done = run("convert", dense, "-o", tmp_path / "out.onnx", "--layers", "all")
     assert "though they have as many zeros, or nobody knows how many: 1" in done.stderr
+    assert "  1: kernel 3x3, but only 1x1 has a sparse form\n" in done.stderr
 
 
 def test_verify_tells_a_difference(dense, tmp_path):

@@ -230,3 +230,22 @@ def test_attention_has_the_hint_to_convert_the_original():
     graph = ir.from_proto(b.model_with_output_shapes(y))
     (layer,) = find_other_layers(graph, min_sparsity=0.5)
     assert layer.reason == "ONNX Runtime has fused it into Attention; convert the original model"
+
+
+def test_silu_that_onnx_runtime_fused(tmp_path):
+    b = GraphBuilder()
+    x = b.conv(b.input(2, 12, 5, 5), 8, 12)
+    y = b.node("Mul", x, b.node("Sigmoid", x))
+    model = optimized(b.model_with_output_shapes(y), tmp_path / "o.onnx")
+    assert op_types(model) == ["Conv", "QuickGelu"]
+    (node,) = sparse_nodes(rewrite(model)[0])
+    assert attributes(node)["activation"] == "silu"
+
+
+@pytest.mark.parametrize("given", [{}, {"alpha": 1.5}])
+def test_other_quick_gelu_stays(given):
+    b = GraphBuilder()
+    y = b.node("QuickGelu", b.conv(b.input(2, 12, 5, 5), 8, 12), domain=MICROSOFT, **given)
+    graph = ir.from_proto(b.model_with_output_shapes(y))
+    sparsify(graph, min_sparsity=0.5)
+    assert [node.op_type for node in graph.graph] == ["SparseConv1x1", "QuickGelu"]

@@ -10,7 +10,6 @@ from pass_helpers import GraphBuilder, op_types, rewrite
 
 from ort_sparse.converters.passes.shapes import infer_shapes
 
-
 OPSETS = (11, 13, 17)
 """onnx knows that a shape of known length gives a known rank from opset 14 on."""
 
@@ -109,3 +108,12 @@ def test_attention():
     y = b.node("MatMul", y, b.weights(12, 8))
     ((n, length, rows),) = shapes(b, y)
     assert (str(n), str(length), rows) == ("n", "l", 8)
+
+
+def test_inference_leaves_no_users_behind():
+    """A value with another user would not fuse with what follows it."""
+    b = GraphBuilder()
+    b.node("FastGelu", b.node("Relu", b.input(1, 12)), domain="com.microsoft")
+    graph = ir.from_proto(b.model(b.node("Relu", "value1")))
+    infer_shapes(graph)
+    assert [len(node.outputs[0].uses()) for node in graph.graph] == [1, 1, 0]
