@@ -28,6 +28,9 @@ __all__ = ["Conversion", "convert", "convert_and_report", "densify"]
 DEFAULT_OPSET = 17
 DEFAULT_OPTIONS = ConvertOptions()
 
+WITHOUT_COMPARING = "; not to compare: --no-verify (verify=False)"
+"""A way out, for messages."""
+
 Progress = Callable[[str], None]
 """Called with a few words before each stage of the work."""
 
@@ -194,8 +197,9 @@ def convert_and_report(
     comparison = None
     if options.verify and (replaced or is_tflite):
         progress("comparing with the original")
-        comparison = compare_with(options, found, Source("the converted model", onnx=model))
-        check(comparison, otherwise="; not to compare: --no-verify (verify=False)")
+        converted = Source("the converted model", onnx=model)
+        comparison = compare_with(options, found, converted, otherwise=WITHOUT_COMPARING)
+        check(comparison, otherwise=WITHOUT_COMPARING)
     return Conversion(
         model=model,
         dense=dense,
@@ -261,6 +265,7 @@ def _tune(
         graph,
         min_sparsity=options.min_sparsity,
         block_rows=options.block_height,
+        inputs=options,
         progress=progress,
     )
     return choices, cpu_name()

@@ -12,7 +12,7 @@ from google.protobuf.message import EncodeError
 from .dependencies import import_onnxruntime
 from .errors import InvalidModelError, MissingDependencyError, UnsupportedModelError
 
-__all__ = ["check_with_onnxruntime", "prepare", "work"]
+__all__ = ["check_with_onnxruntime", "prepare", "reason_of", "work"]
 
 _MODEL = "model.onnx"
 
@@ -27,6 +27,8 @@ _NOISE = re.compile(
     r"|^(?:Invalid model|This is an invalid model|Fatal error)[.:] "
     r"|^Error: "
 )
+
+_PLACE = re.compile(r"/\S+\.(?:cc|h):\d+ .*?\([^()]*\)(?: const)? ")
 
 _UNKNOWN = re.compile(
     r"is not a registered function/op"
@@ -90,14 +92,14 @@ def work(folder: Path) -> None:
             str(folder / _MODEL), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's exceptions have no common base
-        reason = _reason(str(error)) or type(error).__name__
+        reason = reason_of(str(error)) or type(error).__name__
         kind = UnsupportedModelError if _UNKNOWN.search(reason) else InvalidModelError
         raise kind(reason) from error
 
 
-def _reason(message: str) -> str:
-    """Return what ONNX Runtime says, on one line, without what is about itself."""
-    text = " ".join(message[:_LONGEST_MESSAGE].split())
+def reason_of(message: str) -> str:
+    """Return what a message of ONNX Runtime says, on one line, without what is about itself."""
+    text = _PLACE.sub("", " ".join(message[:_LONGEST_MESSAGE].split()))
     while shorter := _NOISE.match(text):
         text = text[shorter.end() :]
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."

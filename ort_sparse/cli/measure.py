@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .parameters import Json, Model, Signature, check_other_output
+from .parameters import Json, Model, Shapes, Signature, check_other_output, parse_shapes
 from .terminal import console, print_json, show_progress
 
 __all__ = ["bench", "demo"]
@@ -20,6 +20,7 @@ def bench(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Measured runs of each form.")] = 100,
     layers: Annotated[bool, typer.Option("--layers", help="Time each layer as well.")] = False,
+    shape: Shapes = None,
     signature: Signature = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the times into this file (.png, .svg or .pdf).")
@@ -31,15 +32,19 @@ def bench(
     from ort_sparse.measure.network import benchmark
     from ort_sparse.measure.plot import check_plot, draw
     from ort_sparse.model_pair import model_pair
+    from ort_sparse.options import ComparisonOptions
     from ort_sparse.report.times import benchmark_data, benchmark_tables
 
+    inputs = ComparisonOptions(shapes=parse_shapes(shape))
     if plot is not None:
         check_plot(plot)
         check_other_output(plot, model)
     with show_progress(as_json) as progress:
         models = model_pair(model, signature=signature, progress=progress)
         results = [
-            benchmark(models, threads=count, runs=runs, layers=layers, progress=progress)
+            benchmark(
+                models, threads=count, runs=runs, layers=layers, inputs=inputs, progress=progress
+            )
             for count in threads or [1]
         ]
     if plot is not None:

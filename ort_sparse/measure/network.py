@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import onnx
 
 from ort_sparse.kernels import fma_peak
-from ort_sparse.verification import compare_outputs, inputs_of, random_inputs
+from ort_sparse.options import ComparisonOptions
+from ort_sparse.verification import compare_outputs, inputs_that_run
 
 from .latency import Latency, interleave, isa_in_use, onnx_engine
 from .layers import LayerTimes, time_layers
 
 __all__ = ["Benchmark", "ModelPair", "benchmark"]
+
+ANY_INPUTS = ComparisonOptions()
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,13 @@ def benchmark(
     threads: int,
     runs: int,
     layers: bool = False,
+    inputs: ComparisonOptions = ANY_INPUTS,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Benchmark:
     """Time both forms of a network, interleaved, and compare what they compute.
 
     Both are sessions of this ONNX Runtime with the same number of threads, and see the same
-    random input, with a batch of one and other dynamic dimensions as in `verify`.
+    random input.
 
     Parameters
     ----------
@@ -81,10 +85,12 @@ def benchmark(
         Threads of each session, measured runs of each form.
     layers : bool
         Whether to time each layer as well.
+    inputs : ComparisonOptions
+        Which random input: its seed, batch and shapes, as for `ort_sparse.verify`.
     progress : callable
         Called with a few words on each stage of the work.
     """
-    feeds = random_inputs(inputs_of(models.sparse))
+    feeds = inputs_that_run(models.dense, inputs)
     engines = {
         "dense": onnx_engine(models.dense, feeds, threads=threads),
         "sparse": onnx_engine(models.sparse, feeds, threads=threads),

@@ -19,12 +19,15 @@ from ort_sparse.converters.passes import (
     sparsify,
     to_model_proto,
 )
-from ort_sparse.verification import inputs_of, random_inputs
+from ort_sparse.options import ComparisonOptions
+from ort_sparse.verification import inputs_that_run
 
 from .latency import Feeds, interleave, onnx_engine
 from .layers import time_layers
 
 __all__ = ["cpu_name", "tune"]
+
+ANY_INPUTS = ComparisonOptions()
 
 RUNS = 30
 THREADS = 1
@@ -38,13 +41,14 @@ def tune(
     *,
     min_sparsity: float,
     block_rows: int | None,
+    inputs: ComparisonOptions = ANY_INPUTS,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, LayerChoice]:
     """Choose the pointwise layers that run faster sparse in this ONNX Runtime, with one thread.
 
     Each layer is timed dense and sparse inside the model. Then whole models are timed: dense, all
     layers sparse, the choice that follows from the layers' times, and that of the cost model. The
-    fastest is taken; random inputs as in `verify`, with a batch of one, serve all of it.
+    fastest is taken. One random input serves all of it.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def tune(
         A model that runs, of standard operators or with SparseConv1x1; it is left as it is.
     min_sparsity, block_rows
         As for `ort_sparse.converters.passes.sparsify`.
+    inputs : ComparisonOptions
+        Which random input: its seed, batch and shapes.
     progress : callable
         Called with a few words before each stage of the work.
 
@@ -67,7 +73,7 @@ def tune(
     if not candidates:
         return {}
     dense, sparse = to_model_proto(model), to_model_proto(everything)
-    feeds = random_inputs(inputs_of(dense))
+    feeds = inputs_that_run(dense, inputs)
     progress(f"measuring {len(candidates)} layers")
     costs = _measured_costs(dense, sparse, feeds)
     measured = choose_layers(everything.graph, costs, candidates=candidates, source="measured")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .agreement import TOLERANCE, Comparison, OutputComparison, Rule, compare_outputs
-from .compare import check, compare, verify
+from .compare import check, compare, inputs_that_run, verify
 from .inputs import TensorInfo, inputs_of, random_inputs
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "compare",
     "compare_outputs",
     "inputs_of",
+    "inputs_that_run",
     "random_inputs",
     "verify",
 ]

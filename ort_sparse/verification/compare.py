@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import onnx
 
 from ort_sparse.errors import (
     InvalidArgumentError,
@@ -33,7 +34,7 @@ from .agreement import (
 from .inputs import Feeds, moved, random_feeds
 from .runners import Runner, make_runner
 
-__all__ = ["check", "compare", "compare_with", "verify"]
+__all__ = ["check", "compare", "compare_with", "inputs_that_run", "verify"]
 
 MOVES = 4
 """How often each random input is moved to neighbouring numbers to measure what rounding does."""
@@ -135,15 +136,39 @@ def check(comparison: Comparison, *, otherwise: str = "") -> None:
     )
 
 
-def compare_with(options: ComparisonOptions, a: Source, b: Source) -> Comparison:
-    """Compare two models; `verify` explains options and errors."""
+def inputs_that_run(
+    model: onnx.ModelProto, options: ComparisonOptions, *, name: str = "model"
+) -> Feeds:
+    """Return a random input for a model, after a run that shows that the model takes it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an option does not fit the model's inputs.
+    InvalidModelError, UnsupportedModelError
+        If the model cannot be run; of dynamic sizes the message says what they were.
+    """
+    runner = make_runner(Source(name, onnx=model))
+    (feeds,) = random_feeds(runner.inputs, options, most=1)
+    with _explaining_sizes(runner, feeds):
+        runner.run([feeds])
+    return feeds
+
+
+def compare_with(
+    options: ComparisonOptions, a: Source, b: Source, *, otherwise: str = ""
+) -> Comparison:
+    """Compare two models; `verify` explains options and errors, `check` the last argument."""
     first, second = (make_runner(source, options.signature) for source in (a, b))
     if len(first.outputs) != len(second.outputs):
         raise InvalidArgumentError(
             f"{second.name}: must have {len(first.outputs)} outputs like {first.name}, "
             f"but has {len(second.outputs)}"
         )
-    pair = _Pair(first, second, random_feeds(first.inputs, options))
+    feeds = random_feeds(first.inputs, options)
+    with _explaining_sizes(first, feeds[0], otherwise):
+        expected = first.run(feeds)
+    pair = _Pair(first, second, feeds, expected)
     outputs = [each for name in first.outputs for each in _compare_output(options, pair, name)]
     count = f"{len(pair.feeds)} random inputs" if len(pair.feeds) > 1 else "one random input"
     return Comparison(
@@ -174,12 +199,13 @@ def _compare_output(
 class _Pair:
     """Two models that ran on the same inputs, and what is measured of them on demand."""
 
-    def __init__(self, first: Runner, second: Runner, feeds: list[Feeds]) -> None:
+    def __init__(
+        self, first: Runner, second: Runner, feeds: list[Feeds], expected: list[Feeds]
+    ) -> None:
         self.feeds = feeds
         self._first, self._second = first, second
         self._matched = [_match_inputs(each, first, second) for each in feeds]
-        with _explaining_sizes(first, feeds[0]):
-            self._expected = first.run(feeds)
+        self._expected = expected
         self._actual = second.run(self._matched)
         same = set(first.outputs) == set(second.outputs)
         self._names = dict(
@@ -247,7 +273,7 @@ class _Pair:
 
 
 @contextmanager
-def _explaining_sizes(runner: Runner, feeds: Feeds) -> Iterator[None]:
+def _explaining_sizes(runner: Runner, feeds: Feeds, otherwise: str = "") -> Iterator[None]:
     """Say of a model that cannot run which sizes it left open, and what they were."""
     shapes = {t.name: feeds[t.name].shape for t in runner.inputs if t.is_dynamic}
     try:
@@ -258,8 +284,8 @@ def _explaining_sizes(runner: Runner, feeds: Feeds) -> Iterator[None]:
         given = ", ".join(f"{name}={_sizes(shape)}" for name, shape in shapes.items())
         raise UnsupportedModelError(
             f"{error}; its inputs have dynamic sizes, and it may not take all: these were {given}. "
-            "Give sizes that it takes with --shape INPUT=1,77 (shapes={'INPUT': (1, 77)}) or "
-            "--batch, or do not run it: --no-verify (verify=False)"
+            f"To give sizes that it takes: --shape INPUT=1,77 (shapes={{'INPUT': (1, 77)}}) or "
+            f"--batch{otherwise}"
         ) from error
 
 

@@ -31,8 +31,6 @@ MAX_ELEMENTS = 2**26
 """Elements that the inputs of a model may have together, so that comparing takes no more memory
 than a large image needs."""
 
-MAX_FEEDS = 3
-
 Feeds = dict[str, NDArray[Any]]
 """An array for each input, by name."""
 
@@ -96,15 +94,18 @@ def random_inputs(
     UnsupportedModelError
         If the inputs have more than `MAX_ELEMENTS` elements together, or not even a rank.
     """
-    return random_feeds(inputs, ComparisonOptions(batch=batch, seed=seed, shapes=shapes or {}))[0]
+    options = ComparisonOptions(batch=batch, seed=seed, shapes=shapes or {})
+    return random_feeds(inputs, options, most=1)[0]
 
 
-def random_feeds(inputs: Sequence[TensorInfo], options: ComparisonOptions) -> list[Feeds]:
-    """Return three random inputs, fewer where they would exceed `MAX_ELEMENTS` together."""
+def random_feeds(
+    inputs: Sequence[TensorInfo], options: ComparisonOptions, *, most: int = 3
+) -> list[Feeds]:
+    """Return several random inputs, fewer where they would exceed `MAX_ELEMENTS` together."""
     sizes = _sizes(inputs, options)
     rng = np.random.default_rng(options.seed)
     elements = sum(math.prod(shape) for shape in sizes.values())
-    count = min(MAX_FEEDS, MAX_ELEMENTS // max(elements, 1)) if inputs else 1
+    count = min(most, MAX_ELEMENTS // max(elements, 1)) if inputs else 1
     return [
         {tensor.name: _draw(rng, sizes[tensor.name], tensor.dtype) for tensor in inputs}
         for _ in range(count)

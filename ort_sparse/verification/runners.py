@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from ort_sparse.onnx_judge import reason_of
 from ort_sparse.source import Source
 
 from .agreement import FLOAT16_TOLERANCE, Relative, Rule
@@ -153,7 +154,8 @@ class _OnnxRunner:
         try:
             return session(model, options)
         except Exception as error:  # onnxruntime's exceptions have no common base
-            raise InvalidModelError(f"{self.name}: onnxruntime cannot load it: {error}") from error
+            reason = reason_of(str(error))
+            raise InvalidModelError(f"{self.name}: onnxruntime cannot load it: {reason}") from error
 
     def _run(self, session: Any, names: list[str], feeds: Iterable[Feeds]) -> list[Outputs]:
         results = []
@@ -162,7 +164,8 @@ class _OnnxRunner:
                 try:
                     outputs = session.run(names, arrays)
                 except Exception as error:
-                    raise InvalidModelError(f"onnxruntime cannot run it: {error}") from error
+                    reason = reason_of(str(error))
+                    raise InvalidModelError(f"onnxruntime cannot run it: {reason}") from error
                 results.append(dict(zip(names, map(_numbers, names, outputs), strict=True)))
         return results
 

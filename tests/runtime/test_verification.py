@@ -114,3 +114,51 @@ def test_inputs_with_defaults_are_left_out():
     model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.FLOAT, []))
     assert [tensor.name for tensor in inputs_of(model)] == ["x"]
     assert onnx.checker.check_model(model) is None
+
+
+def position_table(length=77):
+    """Return a model that says any length and adds a table of a certain one."""
+    model = scaled(1, shape=("n", "length", 3))
+    table = numpy_helper.from_array(np.ones((length, 3), np.float32), "table")
+    model.graph.initializer.append(table)
+    model.graph.node[0].output[0] = "scaled"
+    model.graph.node.append(helper.make_node("Add", ["scaled", "table"], ["y"]))
+    return model
+
+
+def test_dynamic_sizes_that_the_model_does_not_take():
+    message = (
+        r"onnxruntime cannot run it.*77 by 128; its inputs have dynamic sizes, .* these were "
+        r"x=1,128,3\. To give sizes that it takes: --shape INPUT=1,77 "
+        r"\(shapes={'INPUT': \(1, 77\)}\) or --batch"
+    )
+    with pytest.raises(UnsupportedModelError, match=message) as caught:
+        verify(position_table(), position_table())
+    assert "no-verify" not in str(caught.value)
+    assert "nvalid model" not in str(caught.value)
+    comparison = verify(position_table(), position_table(), shapes={"x": (2, 77, 3)})
+    assert comparison.outputs[0].shape == (2, 77, 3)
+
+
+def test_an_input_of_unknown_rank():
+    model = scaled(1, shape=None)
+    with pytest.raises(UnsupportedModelError, match=r"input 'x': the model does not say its shape"):
+        verify(model, model)
+    assert verify(model, model, shapes={"x": (5, 3)}).outputs[0].shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"z": (1, 3)}, r"shapes: must name inputs of the model \('x'\), but names 'z'"),
+        ({"x": (1, 4)}, r"input 'x' must have a shape like \(-1, 3\) .* was given \(1, 4\)"),
+        ({"x": (3,)}, r"input 'x' must have a shape like \(-1, 3\) .* was given \(3,\)"),
+    ],
+)
+def test_shapes_that_do_not_fit(shapes, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        compare(scaled(1), scaled(1), shapes=shapes)
+
+
+def test_three_inputs_of_a_seed():
+    assert "on 3 random inputs of seed 5" in compare(scaled(1), scaled(1), seed=5).description
