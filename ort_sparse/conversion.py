@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import onnx
 import onnx_ir as ir
 
-from . import __version__
 from .converters import passes
 from .converters.cost_model import REFERENCE_MACHINE
 from .converters.passes import LayerReport, OtherLayer
 from .errors import InvalidArgumentError
+from .model_notes import add_notes, remove_notes
 from .onnx_graph import read_graph, write_graph
 from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
@@ -60,6 +60,11 @@ class Conversion:
     def replaced(self) -> int:
         """Number of layers that became SparseConv1x1."""
         return sum(layer.replaced for layer in self.layers)
+
+    @property
+    def already_sparse(self) -> int:
+        """Number of layers that were SparseConv1x1 before."""
+        return sum(layer.is_sparse for layer in self.layers) - self.replaced
 
 
 def convert(
@@ -193,7 +198,7 @@ def convert_and_report(
     replaced = any(report.replaced for report in reports)
     model = write_graph(found.name, graph) if replaced or is_tflite else dense
     if replaced:
-        _describe(model, reports, chosen_by)
+        add_notes(model, reports, chosen_by)
     comparison = None
     if options.verify and (replaced or is_tflite):
         progress("comparing with the original")
@@ -229,7 +234,9 @@ def densify(source: ModelSource) -> onnx.ModelProto:
         raise InvalidArgumentError(f"{found.name}: must be an ONNX model, but is a TFLite model")
     graph = read_graph(found.name, found.onnx)
     passes.densify(graph)
-    return write_graph(found.name, graph)
+    model = write_graph(found.name, graph)
+    remove_notes(model)
+    return model
 
 
 def _dense_model(source: Source, options: ConvertOptions) -> onnx.ModelProto:
@@ -269,18 +276,3 @@ def _tune(
         progress=progress,
     )
     return choices, cpu_name()
-
-
-def _describe(model: onnx.ModelProto, reports: list[LayerReport], chosen_by: str) -> None:
-    """Leave a note in the model of what was done, for people who look at it later."""
-    replaced = sum(report.replaced for report in reports)
-    notes = {
-        "ort_sparse.version": __version__,
-        "ort_sparse.choice": chosen_by,
-        "ort_sparse.sparse_layers": f"{replaced} of {len(reports)}",
-    }
-    kept = [entry for entry in model.metadata_props if entry.key not in notes]
-    del model.metadata_props[:]
-    model.metadata_props.extend(kept)
-    for key, value in notes.items():
-        model.metadata_props.add(key=key, value=value)

@@ -55,3 +55,8 @@ class LayerReport:
     reason: str
     dense_microseconds: float | None = None
     sparse_microseconds: float | None = None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the layer is a SparseConv1x1 now, since before or since now."""
+        return self.block_rows is not None

@@ -31,7 +31,8 @@ def conversion_data(
         "bytes_before": bytes_before,
         "bytes_after": bytes_after,
         "signature": conversion.signature and asdict(conversion.signature),
-        "sparse_layers": conversion.replaced,
+        "sparse_layers": conversion.replaced + conversion.already_sparse,
+        "already_sparse_layers": conversion.already_sparse,
         "constant_inputs": conversion.constant_inputs,
         "layers": layer_data(conversion.layers),
         "times_of": conversion.machine,
@@ -49,7 +50,10 @@ def conversion_notes(conversion: Conversion, *, min_sparsity: float) -> Iterator
             "--keep-weight-inputs leaves them inputs, and their layers dense"
         )
     if not conversion.replaced:
-        yield f"{_why_dense(conversion, min_sparsity)}; nothing became sparse"
+        reason = f"{_why_dense(conversion, min_sparsity)}; nothing became sparse"
+        if already := conversion.already_sparse:
+            reason = f"{already} of {len(conversion.layers)} layers are sparse already; {reason}"
+        yield reason
     if conversion.other_layers:
         yield (
             "layers that stay dense though they have as many zeros, or nobody knows how many: "
@@ -80,15 +84,19 @@ def conversion_summary(
     conversion: Conversion, *, output: str, bytes_before: int, bytes_after: int
 ) -> str:
     """Return in one line what was written."""
+    already = conversion.already_sparse
     return (
         f"{output}: {format_bytes(bytes_after)} (from {format_bytes(bytes_before)}), "
-        f"{conversion.replaced} of {len(conversion.layers)} layers are SparseConv1x1"
+        f"{conversion.replaced + already} of {len(conversion.layers)} layers are SparseConv1x1"
+        + (f", {already} of them since before" if already else "")
     )
 
 
 def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
-    if any(layer.zeros >= min_sparsity for layer in conversion.layers):
+    if any(layer.zeros >= min_sparsity for layer in conversion.layers if not layer.is_sparse):
         return "dense layers make this model faster than sparse ones"
+    if conversion.already_sparse:
+        return f"no other layer has at least {min_sparsity:.0%} zeros"
     if conversion.other_layers:
         first = conversion.other_layers[0]
         return f"{first.kind} {first.name!r}: {first.reason}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from conftest import PROJECT
 from onnx import TensorProto, helper, numpy_helper
 
 import ort_sparse
@@ -12,6 +14,7 @@ from ort_sparse import InvalidArgumentError, InvalidModelError, UnsupportedModel
 from ort_sparse.conversion import convert_and_report, densify
 from ort_sparse.op import OP_TYPE
 from ort_sparse.options import ConvertOptions
+from ort_sparse.report.conversion import conversion_notes, conversion_summary
 
 
 def conv_model(density=0.1, opset=17):
@@ -65,6 +68,54 @@ def test_says_what_was_done():
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert notes["ort_sparse.version"] == ort_sparse.__version__
     assert notes["ort_sparse.sparse_layers"] == "1 of 1"
+
+
+def test_says_what_it_needs():
+    """A session without our library gives a message that the file itself explains."""
+    source = conv_model()
+    source.doc_string = "Finds cats."
+    model = ort_sparse.convert(source, layers="all")
+    with pytest.raises(Exception, match="not a registered function/op") as caught:
+        onnxruntime.InferenceSession(model.SerializeToString())
+    message = "ort_sparse:SparseConv1x1(-1) is not a registered function/op"
+    assert message in str(caught.value)
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    assert model.doc_string == f"Finds cats.\n\n{notes['ort_sparse.how_to_run']}"
+    for words in (message, "register_custom_ops_library", "ort-sparse densify"):
+        assert words in model.doc_string
+    assert message in (PROJECT / "README.md").read_text()
+    restored = densify(model)
+    assert restored.doc_string == "Finds cats."
+    assert not [entry for entry in restored.metadata_props if "ort_sparse" in entry.key]
+
+
+def test_converting_again_counts_what_is_sparse_already():
+    once = ort_sparse.convert(conv_model(), layers="all")
+    again = convert_and_report(once)
+    assert (again.replaced, again.already_sparse, len(again.layers)) == (0, 1, 1)
+    (note,) = conversion_notes(again, min_sparsity=0.5)
+    assert note == (
+        "1 of 1 layers are sparse already; no other layer has at least 50% zeros; "
+        "nothing became sparse"
+    )
+    summary = conversion_summary(again, output="a.onnx", bytes_before=1, bytes_after=1)
+    assert summary.endswith("1 of 1 layers are SparseConv1x1, 1 of them since before")
+
+
+def test_converting_again_with_a_lower_limit():
+    model = conv_model()
+    weights = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    weights[:, :38] = 1  # about 40 % zeros
+    model.graph.initializer.append(numpy_helper.from_array(weights, "v"))
+    model.graph.node[1].output[0] = "r"
+    model.graph.node.append(helper.make_node("Conv", ["r", "v"], ["y"], name="second"))
+    once = convert_and_report(model, ConvertOptions(layers="all"))
+    assert (once.replaced, once.already_sparse) == (1, 0)
+    again = convert_and_report(once.model, ConvertOptions(layers="all", min_sparsity=0.3))
+    assert (again.replaced, again.already_sparse) == (1, 1)
+    notes = {entry.key: entry.value for entry in again.model.metadata_props}
+    assert notes["ort_sparse.sparse_layers"] == "2 of 2"
+    assert again.model.doc_string == once.model.doc_string
 
 
 def test_densify_restores_the_weights_bit_for_bit():
