@@ -38,7 +38,7 @@ def op_types(model):
     return [node.op_type for node in model.graph.node]
 
 
-@pytest.mark.parametrize("opset", range(11, 27))
+@pytest.mark.parametrize("opset", range(7, 27))
 def test_every_opset(opset):
     model = conv_model(opset=opset)
     converted = ort_sparse.convert(model, layers="all")
