@@ -17,6 +17,7 @@ __all__ = [
     "ConstantPool",
     "constant_array",
     "constant_nbytes",
+    "default_array",
     "exact_float16",
     "per_channel",
     "scalar",
@@ -37,6 +38,17 @@ def constant_array(value: ir.Value | None) -> NDArray[Any] | None:
         If the data of a constant cannot be read, or a chain cannot be evaluated.
     """
     return None if value is None else _array(value, _MAX_CHAIN)
+
+
+def default_array(value: ir.Value) -> NDArray[Any] | None:
+    """Return what a graph input holds if a caller gives nothing; None where it has no default.
+
+    Raises
+    ------
+    InvalidModelError
+        If its data cannot be read.
+    """
+    return None if value.const_value is None else _stored(value, value.const_value)
 
 
 def constant_nbytes(value: ir.Value) -> int:
@@ -128,15 +140,19 @@ class ConstantPool:
         return candidate
 
 
+def _stored(value: ir.Value, tensor: ir.TensorProtocol) -> NDArray[Any]:
+    try:
+        return tensor.numpy()
+    except Exception as error:  # onnx_ir raises what the file system and NumPy raise
+        raise InvalidModelError(f"constant {value.name!r}: cannot be read: {error}") from error
+
+
 def _array(value: ir.Value, depth: int) -> NDArray[Any] | None:
     if value.is_graph_input():
         return None
     tensor = ir.convenience.get_const_tensor(value)
     if tensor is not None:
-        try:
-            return tensor.numpy()
-        except Exception as error:  # onnx_ir raises what the file system and NumPy raise
-            raise InvalidModelError(f"constant {value.name!r}: cannot be read: {error}") from error
+        return _stored(value, tensor)
     node = value.producer()
     if node is None or depth == 0:
         return None

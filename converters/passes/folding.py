@@ -39,7 +39,8 @@ def _transpose(node: ir.Node, inputs: Arrays) -> Arrays:
 
 
 def _reshape(node: ir.Node, inputs: Arrays) -> Arrays:
-    array, shape = inputs
+    array = inputs[0]  # the shape was an attribute before opset 5
+    shape = inputs[1] if len(inputs) > 1 else node.attributes.get_ints("shape")
     sizes = [int(size) for size in shape]
     if not node.attributes.get_int("allowzero", 0):
         sizes = [size or array.shape[axis] for axis, size in enumerate(sizes)]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ort_sparse.op import Activation
 
 from .constants import ConstantPool, constant_array, exact_float16, per_channel, scalar
-from .nodes import MICROSOFT, SparseLayer, has_activation, only_consumer, set_input, sparse_layers
+from .microsoft import microsoft_op
+from .nodes import SparseLayer, has_activation, only_consumer, set_input, sparse_layers
 
 __all__ = ["FuseActivationPass"]
 
@@ -65,7 +66,7 @@ def _match(layer: SparseLayer) -> _Match | None:
     node = only_consumer(layer.output)
     if node is None:
         return _match_gated(layer.output)
-    if (node.domain, node.op_type) == (MICROSOFT, "QuickGelu"):
+    if microsoft_op(node) == "QuickGelu":
         activation = _match_quick_gelu(node)
         return None if activation is None else _Match(activation, [node])
     if node.domain != "":

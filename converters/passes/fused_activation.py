@@ -60,7 +60,8 @@ def fused_activation(node: ir.Node) -> tuple[Activation, Follower | None]:
         return Activation(), Follower(name, attributes)
     match name:
         case "Clip":
-            minimum, maximum = [*numbers, -math.inf, math.inf][:2] if not numbers else numbers[:2]
+            minimum = numbers[0] if numbers else -math.inf
+            maximum = numbers[1] if len(numbers) > 1 else math.inf
             if minimum <= maximum:
                 return Activation("clip", minimum, maximum), None
         case "HardSwish":

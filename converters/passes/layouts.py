@@ -12,7 +12,8 @@ import onnx_ir as ir
 
 from ort_sparse.converters.cost_model import LANES, reorder_microseconds
 
-from .nodes import GROUPS, MICROSOFT, ORIGIN, get_input, is_sparse_conv, only_consumer, same_shape
+from .microsoft import microsoft_op
+from .nodes import GROUPS, ORIGIN, get_input, is_sparse_conv, only_consumer, same_shape
 
 __all__ = ["MARGIN", "LayerCost", "Layouts", "elements_of"]
 
@@ -226,7 +227,8 @@ def _agree(node: ir.Node, inputs: Sequence[ir.Value], blocked: Collection[ir.Val
 
 
 def _is_conv(node: ir.Node) -> bool:
-    return (node.domain, node.op_type) in (("", "Conv"), (MICROSOFT, "FusedConv"))
+    is_standard = node.domain == "" and node.op_type == "Conv"
+    return is_standard or microsoft_op(node) == "FusedConv"
 
 
 def _is_part_of_conv(node: ir.Node) -> bool:

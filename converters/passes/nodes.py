@@ -15,10 +15,8 @@ from ort_sparse.op import DOMAIN, INPUTS, OP_TYPE, SparseConv1x1
 from .constants import constant_array
 
 __all__ = [
-    "BATCH_TRANSPOSITIONS",
     "CHOICE",
     "GROUPS",
-    "MICROSOFT",
     "ORIGIN",
     "SparseLayer",
     "get_input",
@@ -30,12 +28,6 @@ __all__ = [
     "set_input",
     "sparse_layers",
 ]
-
-MICROSOFT = "com.microsoft"
-"""Domain of the operators that ONNX Runtime makes when it optimizes a model."""
-
-BATCH_TRANSPOSITIONS = ("transBatchA", "transBatchB")
-"""Attributes of FusedMatMul that move the first axis of an operand behind the others."""
 
 ORIGIN = "ort_sparse.origin"
 """Key of the node metadata that lists the operators a node was made from."""

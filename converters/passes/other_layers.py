@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from .nodes import MICROSOFT
+from .microsoft import MICROSOFT
 from .pointwise import match_pointwise, why_not_pointwise
 from .weights import BLOCKED, LayerWeights, Sources, weights_of
 

@@ -157,20 +157,11 @@ def densify(model: ir.Model) -> bool:
 def to_model_proto(model: ir.Model) -> onnx.ModelProto:
     """Serialize a model without the types of its initializers, which they have themselves.
 
-    For a model of many small constants this is several percent of the file. Types of tensors
-    without a shape, which ONNX does not allow, are left out too.
+    For a model of many small constants this is several percent of the file.
     """
     proto = ir.to_proto(model)
     constants = {initializer.name for initializer in proto.graph.initializer}
-    kept = [
-        info
-        for info in proto.graph.value_info
-        if info.name not in constants and _has_shape_if_tensor(info.type)
-    ]
+    kept = [info for info in proto.graph.value_info if info.name not in constants]
     del proto.graph.value_info[:]
     proto.graph.value_info.extend(kept)
     return proto
-
-
-def _has_shape_if_tensor(type_proto: onnx.TypeProto) -> bool:
-    return not type_proto.HasField("tensor_type") or type_proto.tensor_type.HasField("shape")

@@ -16,7 +16,7 @@ from ort_sparse.op import MAX_RANK, Activation
 
 from .constants import constant_array, per_channel
 from .fused_activation import Follower, UnknownActivationError, fused_activation
-from .nodes import BATCH_TRANSPOSITIONS, MICROSOFT
+from .microsoft import BATCH_TRANSPOSITIONS, MICROSOFT, microsoft_op
 from .rearrangement import Rearrangement, left_product, right_product
 
 __all__ = [
@@ -129,6 +129,8 @@ def _match(node: ir.Node) -> PointwiseLayer:
     matcher = _MATCHERS.get((node.domain, node.op_type))
     _require(matcher is not None, f"{node.op_type} has no sparse form")
     assert matcher is not None
+    is_sound = node.domain != MICROSOFT or microsoft_op(node) is not None
+    _require(is_sound, f"it has not the inputs and attributes of {node.op_type}")
     layer = matcher(node)
     rows, columns = layer.shape
     _require(layer.weights.size > 0, "its weights are empty")

@@ -8,7 +8,7 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from ort_sparse.op import register_schema
 
-from .nodes import BATCH_TRANSPOSITIONS, MICROSOFT
+from .microsoft import BATCH_TRANSPOSITIONS, microsoft_op
 
 __all__ = ["infer_shapes"]
 
@@ -87,9 +87,8 @@ def _infer_standard(model: ir.Model) -> None:
 
 def _is_unknown(node: ir.Node, model: ir.Model) -> bool:
     """Tell whether onnx does not know a node in this model, and a standard one can stand in."""
-    if node.domain not in ("", MICROSOFT) or _is_transposed(node):
-        return False
-    if node.op_type not in (*_SAME_SHAPE, *_STANDARD_FORMS):
+    op_type = microsoft_op(node) or (node.op_type if node.domain == "" else None)
+    if op_type not in (*_SAME_SHAPE, *_STANDARD_FORMS) or _is_transposed(node):
         return False
     version = model.opset_imports.get(node.domain, 1)
     return not onnx.defs.has(node.op_type, version, node.domain)
@@ -124,11 +123,11 @@ def _add_shape(node: ir.Node) -> bool:
     if x is None or x.type is None:
         return False
     shape: _Shape | None = None
-    if node.domain == "" and node.op_type == "Reshape":
+    if node.domain == "" and node.op_type == "Reshape" and len(node.inputs) > 1:
         shape = _reshaped(node.inputs[1])
-    elif node.domain == MICROSOFT and node.op_type == "FusedMatMul":
+    elif microsoft_op(node) == "FusedMatMul":
         shape = _multiplied(node)
-    elif node.domain == MICROSOFT and node.op_type in _ATTENTION and x.shape is not None:
+    elif microsoft_op(node) in _ATTENTION and x.shape is not None:
         shape = [x.shape[0], x.shape[1], None] if len(x.shape) == 3 else None
     if shape is None:
         return False

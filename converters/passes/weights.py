@@ -10,8 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .constants import constant_array
-from .nodes import MICROSOFT
+from .constants import constant_array, default_array
+from .microsoft import MICROSOFT
 
 __all__ = ["BLOCKED", "LayerWeights", "Sources", "weights_of"]
 
@@ -165,9 +165,9 @@ def _given(value: ir.Value) -> LayerWeights:
         reason = "its weights are computed from an input of the model"
         return LayerWeights(value, shape, None, 0, reason)
     reason = f"its weights {value.name!r} are an input of the model"
-    if value.const_value is None:
+    array = default_array(value)
+    if array is None:
         return LayerWeights(value, shape, None, 0, reason)
-    array = value.const_value.numpy()
     zeros = _zeros(array, None) if array.size else 0.0
     return LayerWeights(value, shape, zeros, array.nbytes, f"{reason}, with a default")
 
@@ -215,10 +215,12 @@ def _dequantized_by_blocks(node: ir.Node) -> NDArray[Any] | None:
     if zero is None:
         return array
     axis = node.attributes.get_int("axis", 1) % array.ndim
-    numbers = np.repeat(zero, min(block, array.shape[axis]), axis)
-    if numbers.ndim != array.ndim or numbers.shape[axis] < array.shape[axis]:
+    size = array.shape[axis]
+    blocks = [*array.shape]
+    blocks[axis] = -(-size // block)
+    if zero.shape != tuple(blocks):
         return None
-    numbers = numbers.take(np.arange(array.shape[axis]), axis)
+    numbers = np.repeat(zero, min(block, size), axis).take(np.arange(size), axis)
     return array.astype(np.int64) - numbers.astype(np.int64)
 
 

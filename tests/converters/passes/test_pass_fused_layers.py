@@ -249,3 +249,39 @@ def test_other_quick_gelu_stays(given):
     graph = ir.from_proto(b.model_with_output_shapes(y))
     sparsify(graph, min_sparsity=0.5)
     assert [node.op_type for node in graph.graph] == ["SparseConv1x1", "QuickGelu"]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "given"),
+    [
+        ("FusedConv", 1, {}),
+        ("FusedConv", 3, {"activation": 1}),
+        ("FusedConv", 3, {"activation": "Relu", "activation_params": "x"}),
+        ("FusedConv", 3, {"group": "x"}),
+        ("FusedConv", 3, {"pads": 1.0}),
+        ("FusedConv", 3, {"activation": "Clip", "activation_params": [2.0, -1.0]}),
+        ("FusedGemm", 3, {"alpha": 1}),
+        ("FusedMatMul", 1, {}),
+        ("FusedMatMul", 2, {"transA": "x"}),
+        ("FusedMatMul", 2, {"transBatchA": [1]}),
+    ],
+)
+def test_damaged_nodes_are_no_layers(op_type, inputs, given):
+    """onnx.checker does not look at operators of other domains."""
+    b = GraphBuilder()
+    kernel = [1, 1] if op_type == "FusedConv" else []
+    operands = [b.input(1, 12, *kernel), b.weights(12, 12, *kernel), b.vector(12)]
+    y = b.node(op_type, *operands[:inputs], domain=MICROSOFT, **given)
+    graph = ir.from_proto(b.model(b.node("QuickGelu", y, domain=MICROSOFT, alpha="x")))
+    assert sparsify(graph, min_sparsity=0.5) == []
+    find_other_layers(graph, min_sparsity=0.5)
+
+
+def test_clip_with_one_bound():
+    b = GraphBuilder()
+    y = fused_conv(b, activation="Clip", activation_params=[-1.0])
+    graph = ir.from_proto(b.model_with_output_shapes(y))
+    sparsify(graph, min_sparsity=0.5)
+    (node,) = graph.graph
+    assert node.attributes.get_float("activation_min") == -1
+    assert "activation_max" not in node.attributes

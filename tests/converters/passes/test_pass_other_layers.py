@@ -242,3 +242,17 @@ def test_layers_that_could_be_sparse_and_those_with_few_zeros_do_not_count():
     y = b.conv(b.input(1, 12, 4, 4), 8, 12)
     y = b.node("Conv", y, b.weights(8, 8, 1, 1, zeros=0.4))
     assert find(b, b.node("Conv", y, b.weights(8, 8, 3, 3, zeros=0.4))) == []
+
+
+def test_a_scale_for_blocks_that_do_not_fit_asks_for_no_memory():
+    """A million zero points repeated a million times would be a terabyte."""
+    b = GraphBuilder(opset=21)
+    size = 10**6
+    numbers, scales = b.constant(np.zeros((size, 1)), np.int8), b.constant(np.ones((1, 1)))
+    zeros = b.constant(np.zeros((size, 1)), np.int8)
+    weights = b.node("DequantizeLinear", numbers, scales, zeros, axis=0, block_size=size)
+    y = b.node("MatMul", b.input(1, 2, size), weights)
+    graph = ir.from_proto(b.model(y))
+    assert only(find_other_layers(graph, min_sparsity=0.5)).reason == (
+        "its weights are dequantized by blocks"
+    )
