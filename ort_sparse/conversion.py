@@ -13,7 +13,7 @@ from .converters import passes
 from .converters.cost_model import REFERENCE_MACHINE
 from .converters.passes import LayerReport, OtherLayer
 from .errors import InvalidArgumentError
-from .model_notes import add_notes, remove_notes
+from .model_notes import add_notes, mark, remove_notes
 from .onnx_graph import read_graph, write_graph
 from .options import ConvertOptions
 from .source import ModelSource, Source, read_source
@@ -199,6 +199,8 @@ def convert_and_report(
     model = write_graph(found.name, graph) if replaced or is_tflite else dense
     if replaced:
         add_notes(model, reports, chosen_by)
+    elif is_tflite:
+        mark(model)
     comparison = None
     if options.verify and (replaced or is_tflite):
         progress("comparing with the original")

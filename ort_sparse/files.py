@@ -7,12 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, OrtSparseError
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["check_output", "write_atomically", "write_model"]
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""Of a file that can be an ONNX model, by the limit of protobuf."""
 
 MIN_EXTERNAL_BYTES = 1024
 """Size from which on a constant is stored outside; smaller ones may be needed as a model loads."""
@@ -21,20 +24,42 @@ ALIGNMENT = 64
 """Of constants in a file of their own, in bytes: what the widest vector instructions like."""
 
 
-def check_output(path: Path) -> None:
-    """Refuse a place that cannot be written before work is done for it.
+def check_output(
+    path: Path, *, force: bool = False, external_data: bool = False, source: Path | None = None
+) -> None:
+    """Refuse a place that cannot or should not be written before work is done for it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    force : bool
+        Whether a file that ort_sparse did not write may be overwritten. It is known by an
+        ONNX model's metadata; files in other formats never count as written by ort_sparse.
+    external_data : bool
+        Whether `write_model` is to write a file of weights beside it.
+    source : pathlib.Path, optional
+        The model that is converted. What is the same model may be overwritten too: conversion
+        returns a model as it was where nothing in it becomes sparse.
 
     Raises
     ------
     InvalidArgumentError
-        If the folder does not exist or cannot be written, or something that is no ordinary file
-        has that name.
+        If the folder does not exist or cannot be written, something that is no ordinary file
+        has that name, or a file is there that may not be overwritten.
     """
     target = _target(path)
     if not target.parent.is_dir():
         raise InvalidArgumentError(f"{path}: cannot be written: No such file or directory")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise InvalidArgumentError(f"{path}: cannot be written: Permission denied")
+    if force or _is_replaceable(target, source):
+        return
+    for found in (path, _data_path(path)) if external_data else (path,):
+        if _target(found).exists():
+            raise InvalidArgumentError(
+                f"{found}: is there already, and must not be overwritten without --force, "
+                "because ort_sparse did not write it"
+            )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -89,12 +114,32 @@ def write_model(path: Path, model: onnx.ModelProto, *, external_data: bool = Fal
         content = model.SerializeToString()
         write_atomically(path, content)
         return len(content)
-    data_path = path.with_name(f"{path.name}.data")
+    data_path = _data_path(path)
     model, data = _split(model, data_path.name)
     content = model.SerializeToString()
     write_atomically(data_path, data)
     write_atomically(path, content)
     return len(content) + len(data)
+
+
+def _data_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.data")
+
+
+def _is_replaceable(path: Path, source: Path | None) -> bool:
+    """Whether a file is a model that we wrote, or no other model than ``source``."""
+    from .model_notes import is_marked
+    from .source import read_source
+
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            return False
+        model = read_source(path).onnx
+        if model is None or is_marked(model):
+            return model is not None
+        return source is not None and read_source(source).onnx == model
+    except (OSError, OrtSparseError):
+        return False
 
 
 def _split(model: onnx.ModelProto, location: str) -> tuple[onnx.ModelProto, bytes]:

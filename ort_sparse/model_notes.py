@@ -7,13 +7,16 @@ Viewers show a model's ``doc_string`` and metadata, and so does ``strings``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import onnx
 
 from . import __version__
-from .converters.passes import LayerReport
 
-__all__ = ["HOW_TO_RUN", "add_notes", "remove_notes"]
+if TYPE_CHECKING:
+    from .converters.passes import LayerReport
+
+__all__ = ["HOW_TO_RUN", "add_notes", "is_marked", "mark", "remove_notes"]
 
 HOW_TO_RUN = (
     "This model has operators ort_sparse:SparseConv1x1. ONNX Runtime runs them once the library of "
@@ -25,6 +28,7 @@ HOW_TO_RUN = (
 )
 
 _PREFIX = "ort_sparse."
+_VERSION = f"{_PREFIX}version"
 
 
 def add_notes(model: onnx.ModelProto, layers: Sequence[LayerReport], chosen_by: str) -> None:
@@ -40,14 +44,25 @@ def add_notes(model: onnx.ModelProto, layers: Sequence[LayerReport], chosen_by: 
     """
     remove_notes(model)
     sparse = sum(layer.is_sparse for layer in layers)
+    mark(model)
     for key, value in {
-        "version": __version__,
         "choice": chosen_by,
         "sparse_layers": f"{sparse} of {len(layers)}",
         "how_to_run": HOW_TO_RUN,
     }.items():
         model.metadata_props.add(key=_PREFIX + key, value=value)
     model.doc_string = "\n\n".join(part for part in (model.doc_string, HOW_TO_RUN) if part)
+
+
+def mark(model: onnx.ModelProto) -> None:
+    """Say in the metadata of a model, changed in place, that ort_sparse made it."""
+    if not is_marked(model):
+        model.metadata_props.add(key=_VERSION, value=__version__)
+
+
+def is_marked(model: onnx.ModelProto) -> bool:
+    """Tell whether ort_sparse made a model."""
+    return any(entry.key == _VERSION for entry in model.metadata_props)
 
 
 def remove_notes(model: onnx.ModelProto) -> None:

@@ -12,9 +12,11 @@ import typer
 from .parameters import (
     Batch,
     ExternalData,
+    Force,
     Json,
     MinSparsity,
     Model,
+    Quiet,
     Seed,
     Shapes,
     Signature,
@@ -22,7 +24,7 @@ from .parameters import (
     check_other_output,
     parse_shapes,
 )
-from .terminal import console, messages, print_json, print_line, show_progress
+from .terminal import print_json, print_line, print_notes, print_tables, show_progress
 
 __all__ = ["convert", "densify"]
 
@@ -47,7 +49,12 @@ def convert(
     model: Model,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The file to write. [default: MODEL as .onnx]"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The file to write. [default: MODEL.onnx, or MODEL.sparse.onnx of an ONNX model]",
+        ),
     ] = None,
     layers: Annotated[
         Layers, typer.Option(help="Replace what runs faster, or all sparse layers.")
@@ -60,7 +67,8 @@ def convert(
         BlockRows, typer.Option(help="Height of the blocks of weights.")
     ] = BlockRows.AUTO,
     opset: Annotated[
-        int | None, typer.Option(help="ONNX opset of a converted TFLite file. [default: 17]")
+        int | None,
+        typer.Option(metavar="N", help="ONNX opset of a converted TFLite file. [default: 17]"),
     ] = None,
     inputs_as_nchw: Annotated[
         bool, typer.Option("--inputs-as-nchw", help="Make the image inputs NCHW.")
@@ -81,6 +89,8 @@ def convert(
     seed: Seed = 0,
     shape: Shapes = None,
     external_data: ExternalData = False,
+    force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Convert a pruned model to ONNX with SparseConv1x1 nodes."""
@@ -105,37 +115,51 @@ def convert(
         seed=seed,
         shapes=parse_shapes(shape),
     )
-    target = output or _default_output(Path(model))
-    check_other_output(target, model)
+    target = output or _default_output(model)
+    check_other_output(target, model, force=force, external_data=external_data)
     bytes_before = _file_size(model)
-    with show_progress(as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         conversion = convert_and_report(model, options, progress=progress)
     size = write_model(target, conversion.model, external_data=external_data)
     sizes = {"bytes_before": bytes_before, "bytes_after": size}
     if as_json:
         print_json(conversion_data(conversion, output=str(target), **sizes))
         return
+    if quiet:
+        return
     if conversion.comparison:
-        console.print(comparison_table(conversion.comparison))
-    for note in conversion_notes(conversion, min_sparsity=min_sparsity):
-        messages.print(note, markup=False)
+        print_tables(comparison_table(conversion.comparison))
+    print_notes(conversion_notes(conversion, min_sparsity=min_sparsity))
     print_line(conversion_summary(conversion, output=str(target), **sizes))
 
 
 def densify(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A converted .onnx file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A converted .onnx file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.")
+    ],
     external_data: ExternalData = False,
+    force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Turn SparseConv1x1 back into standard operators, with the same weights."""
+    """Turn SparseConv1x1 back into standard operators."""
     from ort_sparse.conversion import densify as densify_model
     from ort_sparse.files import write_model
+    from ort_sparse.model_notes import mark
+    from ort_sparse.report.conversion import densified_summary
 
-    check_other_output(output, model)
-    write_model(output, densify_model(model), external_data=external_data)
+    check_other_output(output, model, force=force, external_data=external_data)
+    bytes_before = _file_size(model)
+    dense = densify_model(model)
+    mark(dense)
+    size = write_model(output, dense, external_data=external_data)
+    if not quiet:
+        print_line(
+            densified_summary(output=str(output), bytes_before=bytes_before, bytes_after=size)
+        )
 
 
-def _file_size(path: str) -> int:
+def _file_size(path: Path) -> int:
     try:
         return os.stat(path).st_size
     except OSError:  # whoever reads it says so

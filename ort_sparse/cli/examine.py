@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,13 +12,14 @@ from .parameters import (
     Json,
     MinSparsity,
     Model,
+    Quiet,
     Seed,
     Shapes,
     Signature,
     Tolerance,
     parse_shapes,
 )
-from .terminal import console, messages, print_json, show_progress
+from .terminal import print_json, print_notes, print_tables, show_progress
 
 __all__ = ["inspect", "verify"]
 
@@ -26,9 +28,10 @@ def inspect(
     model: Model,
     min_sparsity: MinSparsity = 0.5,
     signature: Signature = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show which layers are or could be sparse, which cannot, and where the bytes are."""
+    """Show the layers, sparse or not, and where the bytes are."""
     from ort_sparse.conversion import convert_and_report
     from ort_sparse.options import ConvertOptions
     from ort_sparse.report.conversion import signature_notes
@@ -37,32 +40,30 @@ def inspect(
     from ort_sparse.source import read_source
     from ort_sparse.stored import stored_items
 
-    with show_progress(as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         options = ConvertOptions(min_sparsity=min_sparsity, signature=signature, verify=False)
         conversion = convert_and_report(model, options, progress=progress)
         stored = stored_items(read_source(model))
     if as_json:
         print_json(inspection_data(conversion, stored))
         return
-    for note in signature_notes(conversion):
-        messages.print(note, markup=False)
-    console.print(layer_table(conversion.layers, machine=conversion.machine))
+    if not quiet:
+        print_notes(signature_notes(conversion))
+    tables = [layer_table(conversion.layers, machine=conversion.machine)]
     if conversion.other_layers:
-        console.print()
-        console.print(other_layer_table(conversion.other_layers))
-    for table in size_tables(*stored):
-        console.print()
-        console.print(table)
+        tables.append(other_layer_table(conversion.other_layers))
+    print_tables(*tables, *size_tables(*stored))
 
 
 def verify(
-    a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The model to check.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="The model to compare with.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The model to check.")],
     tolerance: Tolerance = None,
     batch: Batch = 1,
     seed: Seed = 0,
     shape: Shapes = None,
     signature: Signature = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Check that two models give the same numbers."""
@@ -70,7 +71,7 @@ def verify(
     from ort_sparse.verification import check, compare
 
     shapes = parse_shapes(shape)
-    with show_progress(as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         progress("comparing")
         comparison = compare(
             a, b, tolerance=tolerance, batch=batch, seed=seed, shapes=shapes, signature=signature
@@ -78,5 +79,5 @@ def verify(
     if as_json:
         print_json(comparison_data(comparison))
     else:
-        console.print(comparison_table(comparison))
+        print_tables(comparison_table(comparison))
     check(comparison)

@@ -7,24 +7,39 @@ from typing import Annotated
 
 import typer
 
-from .parameters import Json, Model, Shapes, Signature, check_other_output, parse_shapes
-from .terminal import console, print_json, show_progress
+from .parameters import (
+    Force,
+    Json,
+    Model,
+    Quiet,
+    Shapes,
+    Signature,
+    Threads,
+    check_other_output,
+    complete_network,
+    parse_shapes,
+    thread_counts,
+)
+from .terminal import print_json, print_tables, show_progress
 
 __all__ = ["bench", "demo"]
 
 
 def bench(
     model: Model,
-    threads: Annotated[
-        list[int] | None, typer.Option(min=1, help="Threads of each session. [default: 1]")
-    ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Measured runs of each form.")] = 100,
+    threads: Threads = ["1"],  # noqa: B006  (typer copies it)
+    runs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Measured runs of each form.")
+    ] = 100,
     layers: Annotated[bool, typer.Option("--layers", help="Time each layer as well.")] = False,
     shape: Shapes = None,
     signature: Signature = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the times into this file (.png, .svg or .pdf).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the times into this file (.png, .svg or .pdf)."),
     ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Time a model dense and sparse, side by side in one run."""
@@ -38,53 +53,63 @@ def bench(
     inputs = ComparisonOptions(shapes=parse_shapes(shape))
     if plot is not None:
         check_plot(plot)
-        check_other_output(plot, model)
-    with show_progress(as_json) as progress:
+        check_other_output(plot, model, force=force)
+    with show_progress(quiet or as_json) as progress:
         models = model_pair(model, signature=signature, progress=progress)
         results = [
             benchmark(
                 models, threads=count, runs=runs, layers=layers, inputs=inputs, progress=progress
             )
-            for count in threads or [1]
+            for count in thread_counts(threads)
         ]
     if plot is not None:
-        write_atomically(plot, draw(results, title=Path(model).name, form=plot.suffix[1:]))
+        write_atomically(plot, draw(results, title=model.name, form=plot.suffix[1:]))
     if as_json:
-        print_json({"model": model, "results": [benchmark_data(result) for result in results]})
+        print_json({"model": str(model), "results": [benchmark_data(result) for result in results]})
         return
-    for table in (table for result in results for table in benchmark_tables(result)):
-        console.print(table)
-        console.print()
+    print_tables(*(table for result in results for table in benchmark_tables(result)))
 
 
 def demo(
-    network: Annotated[str, typer.Option(help="A network of the zoo.")] = "mbv1_100_90_12b4_684",
+    network: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="A network of the zoo.", autocompletion=complete_network),
+    ] = "mbv1_100_90_12b4_684",
     resolution: Annotated[
-        int | None, typer.Option(min=32, help="Height and width of the image.")
+        int | None,
+        typer.Option(
+            min=32,
+            metavar="N",
+            help="Height and width of the image. [default: that of the network]",
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each engine.")] = 1,
-    runs: Annotated[int, typer.Option(min=1, help="Measured runs of each engine.")] = 100,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of each engine.")] = 1,
+    runs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Measured runs of each engine.")
+    ] = 100,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Build a sparse network, convert it, check it against LiteRT and time it."""
+    """Build a sparse network, convert it, check it and time it."""
     from ort_sparse.demo import run_demo
     from ort_sparse.report.comparison import comparison_table
     from ort_sparse.report.times import demo_data, latency_table
+    from ort_sparse.report.units import format_bytes
 
-    with show_progress(as_json) as progress:
+    with show_progress(quiet or as_json) as progress:
         result = run_demo(
             network, resolution=resolution, threads=threads, runs=runs, progress=progress
         )
     if as_json:
         print_json(demo_data(result, network=network))
         return
-    console.print(comparison_table(result.comparison))
-    sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in result.sizes.items())
-    console.print(f"{result.sparse_layers} layers are SparseConv1x1; {sizes}", highlight=False)
-    console.print(
+    sizes = ", ".join(f"{name} {format_bytes(size)}" for name, size in result.sizes.items())
+    print_tables(
+        comparison_table(result.comparison),
+        f"{result.sparse_layers} layers are SparseConv1x1; {sizes}",
         latency_table(
             {"dense": result.times.dense, "sparse": result.times.sparse},
             baseline="dense",
             title=f"{network}, {threads} thread(s), {result.times.isa}",
-        )
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,38 +14,79 @@ from ort_sparse.errors import InvalidArgumentError
 __all__ = [
     "Batch",
     "ExternalData",
+    "Force",
     "Json",
     "MinSparsity",
     "Model",
+    "Quiet",
     "Seed",
     "Shapes",
     "Signature",
+    "Threads",
     "Tolerance",
     "check_other_output",
+    "complete_network",
     "parse_shapes",
+    "thread_counts",
 ]
 
+
+def _share(value: float) -> float:
+    from ort_sparse.options import check_min_sparsity
+
+    try:
+        check_min_sparsity(value)
+    except InvalidArgumentError as error:
+        raise typer.BadParameter(str(error).removeprefix("min_sparsity: ")) from error
+    return value
+
+
+def _check_threads(values: list[str]) -> list[str]:
+    thread_counts(values)
+    return values
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print nothing but what was asked for, and errors.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite a file that ort_sparse did not write.")
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
 ExternalData = Annotated[
     bool, typer.Option("--external-data", help="Store weights beside the file, in FILE.data.")
 ]
 Signature = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Signature of a TFLite file that has several.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Signature of a TFLite file. [default: the only one, or serving_default]",
+    ),
 ]
 MinSparsity = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of zeros from which on a layer is sparse.")
+    float,
+    typer.Option(
+        metavar="SHARE", callback=_share, help="Share of zeros, 0 to 1, that makes a layer sparse."
+    ),
+]
+Threads = Annotated[
+    list[str],
+    typer.Option(
+        metavar="N[,N...]", callback=_check_threads, help="Threads, one measurement each."
+    ),
 ]
 Tolerance = Annotated[
     float | None,
     typer.Option(
         min=0,
+        metavar="X",
         help="Allowed difference, relative to an output's largest value. [default: 2e-5, or what "
         "rounding explains]",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
-Batch = Annotated[int, typer.Option(min=1, help="Size of a dynamic batch.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random inputs.")]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Size of a dynamic batch.")]
 Shapes = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,10 +110,30 @@ def parse_shapes(values: list[str] | None) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_other_output(output: Path, model: str) -> None:
+def thread_counts(values: Iterable[str]) -> list[int]:
+    """Return the counts of ``--threads 1,2``, which may be given several times."""
+    counts = [count.strip() for value in values for count in value.split(",")]
+    for count in counts:
+        if not (count.isascii() and count.isdigit() and int(count) >= 1):
+            raise typer.BadParameter(
+                f"must be whole numbers of at least 1 with commas between them, but has {count!r}"
+            )
+    return [int(count) for count in counts]
+
+
+def check_other_output(
+    output: Path, model: Path, *, force: bool, external_data: bool = False
+) -> None:
     """Refuse an output that cannot be written, or is the model, before work is done for it."""
     from ort_sparse.files import check_output
 
     if os.path.realpath(output) == os.path.realpath(model):
         raise InvalidArgumentError(f"{output}: the output must be another file than the model")
-    check_output(output)
+    check_output(output, force=force, external_data=external_data, source=model)
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Return the networks of the zoo whose names begin like this, for shells."""
+    from ort_sparse import zoo
+
+    return [name for name in zoo.names() if name.startswith(incomplete)]

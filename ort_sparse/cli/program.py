@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,7 +16,7 @@ from ort_sparse.errors import OrtSparseError
 from .convert import convert, densify
 from .examine import inspect, verify
 from .measure import bench, demo
-from .terminal import messages
+from .terminal import discard_output, messages, print_line, print_notes
 from .zoo import zoo_app
 
 __all__ = ["app", "main"]
@@ -26,7 +26,8 @@ app = typer.Typer(
     help="Make pruned networks run faster in ONNX Runtime.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,  # plain text: nothing in brackets is lost
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (convert, verify, inspect, densify, bench, demo):
     app.command()(command)
@@ -35,7 +36,7 @@ app.add_typer(zoo_app, name="zoo")
 
 def _version(value: bool) -> None:
     if value:
-        print(__version__)
+        print_line(__version__)
         raise typer.Exit
 
 
@@ -74,11 +75,13 @@ def main() -> None:
     try:
         app()
     except OrtSparseError as error:
-        for note in _notes(error):
-            messages.print(note, markup=False, highlight=False)
-        messages.print(f"error: {error}", markup=False, highlight=False)
-        sys.exit(1)
+        print_notes(_notes(error))
+        _fail(str(error))
     except OSError as error:
-        what = error.filename or "the output"
-        messages.print(f"error: {what}: {error.strerror}", markup=False, highlight=False)
-        sys.exit(1)
+        _fail(f"{error.filename or 'the output'}: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    messages.print(f"error: {message}", markup=False, highlight=False)
+    discard_output()
+    sys.exit(1)

@@ -92,6 +92,14 @@ def conversion_summary(
     )
 
 
+def densified_summary(*, output: str, bytes_before: int, bytes_after: int) -> str:
+    """Return in one line what ``densify`` wrote."""
+    return (
+        f"{output}: {format_bytes(bytes_after)} (from {format_bytes(bytes_before)}), "
+        "standard operators only"
+    )
+
+
 def _why_dense(conversion: Conversion, min_sparsity: float) -> str:
     if any(layer.zeros >= min_sparsity for layer in conversion.layers if not layer.is_sparse):
         return "dense layers make this model faster than sparse ones"
