@@ -52,14 +52,17 @@ def check_output(
         raise InvalidArgumentError(f"{path}: cannot be written: No such file or directory")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise InvalidArgumentError(f"{path}: cannot be written: Permission denied")
-    if force or _is_replaceable(target, source):
+    if force:
         return
-    for found in (path, _data_path(path)) if external_data else (path,):
-        if _target(found).exists():
-            raise InvalidArgumentError(
-                f"{found}: is there already, and must not be overwritten without --force, "
-                "because ort_sparse did not write it"
-            )
+    data = _data_path(path)
+    kept = [] if not target.exists() or _is_replaceable(target, source) else [path]
+    if external_data and _target(data).exists() and not _has_weights_in(target, data.name):
+        kept.append(data)
+    for found in kept:
+        raise InvalidArgumentError(
+            f"{found}: is there already, and must not be overwritten without --force, "
+            "because ort_sparse did not write it"
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -140,6 +143,21 @@ def _is_replaceable(path: Path, source: Path | None) -> bool:
         return source is not None and read_source(source).onnx == model
     except (OSError, OrtSparseError):
         return False
+
+
+def _has_weights_in(path: Path, location: str) -> bool:
+    """Whether a file is a model that we wrote, with weights in the file named ``location``."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from .model_notes import is_marked
+
+    try:
+        model = onnx.ModelProto.FromString(path.read_bytes())
+    except (OSError, DecodeError):
+        return False
+    entries = (entry for tensor in model.graph.initializer for entry in tensor.external_data)
+    return is_marked(model) and any(entry.value == location for entry in entries)
 
 
 def _split(model: onnx.ModelProto, location: str) -> tuple[onnx.ModelProto, bytes]:

@@ -104,6 +104,16 @@ def test_external_weights_of_others_stay(dense, tmp_path):
     assert data.read_bytes() != b"my notes"
 
 
+def test_weights_beside_a_model_that_does_not_have_them_stay(dense, tmp_path):
+    target, data = tmp_path / "target.onnx", tmp_path / "target.onnx.data"
+    convert(dense, target, "--layers", "all")
+    data.write_bytes(b"my notes")
+    convert(dense, target, "--layers", "all")
+    with pytest.raises(InvalidArgumentError, match=f"onnx.data: is there already, and {RULE}"):
+        convert(dense, target, "--external-data")
+    assert data.read_bytes() == b"my notes"
+
+
 def test_a_model_that_stays_as_it_was_gets_no_mark(dense, tmp_path):
     convert(dense, tmp_path / "out.onnx", "--min-sparsity", "0.99")
     assert onnx.load(tmp_path / "out.onnx") == onnx.load(dense)
