@@ -5,13 +5,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
 
-.PHONY: demo test lint format arm64 mutants sanitize fuzz soak compat clean
+.PHONY: demo test test-slow lint format arm64 mutants sanitize fuzz soak compat clean
 
 demo: $(VENV)/installed
 	$(BIN)/ort-sparse demo
 
+# Processes that share the tests out.
+JOBS ?= 2
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow and not compat" -n $(JOBS) --dist worksteal
+
+# What builds, emulates or installs much (tests/conftest.py says which). Needs Debian, and root where
+# its tools are missing: the three install.sh below tests/.
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m "slow and not compat"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -1,16 +1,63 @@
-"""Fixtures that every room of the tests shares."""
+"""Fixtures that every room of the tests shares, which tests are slow, and what CI forbids."""
 
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-PROJECT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+PROJECT = TESTS.parent
+IN_CI = os.environ.get("CI") == "true"
+
+SLOW = {
+    "arm64": "a cross compiler, an emulator, a wheel for another machine",
+    "mutants": "hundreds of damaged models",
+    "native": "builds with sanitizers",
+    "packaging/test_compatibility.py": "environments with other versions of packages",
+    "packaging/test_distributions.py": "a wheel, an environment to install it in",
+    "packaging/test_runtimes.py": "environments with other builds of ONNX Runtime",
+    "valgrind": "a program that valgrind makes fifty times slower",
+}
+"""Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
+
+# Programs that tests start and interrupt would ignore SIGINT if this process did, as it does where
+# it was started in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(TESTS / place) for place in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return _without_skips(report)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return _without_skips(report)
+
+
+def _without_skips(report: Any) -> Any:
+    """Make a failure of a skipped test or file in CI, where everything must run."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"CI must skip nothing, but {report.nodeid} says: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +65,6 @@ def shared_models() -> Path:
     """Folder of the real TFLite files, which lies beside the project and is not part of it."""
     folder = PROJECT.parent / "shared" / "models"
     if not folder.is_dir():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{folder} is absent; CI must have it")
         pytest.skip(f"{folder} is absent")
     return folder
 
