@@ -12,6 +12,7 @@ import onnx_ir as ir
 from .converters import passes
 from .converters.cost_model import REFERENCE_MACHINE
 from .converters.passes import LayerReport, OtherLayer
+from .dependencies import import_onnxruntime
 from .errors import InvalidArgumentError
 from .model_notes import add_notes, mark, remove_notes
 from .onnx_graph import read_graph, write_graph
@@ -169,6 +170,8 @@ def convert_and_report(
     progress : callable
         Called with a few words before each stage of the work.
     """
+    if options.verify:
+        import_onnxruntime()  # better missed now than after minutes of work
     progress("reading")
     found = read_source(source)
     is_tflite = found.tflite is not None
