@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from ort_sparse.op import Activation
 
+from .microsoft import microsoft_op
+
 __all__ = ["Follower", "UnknownActivationError", "fused_activation"]
 
 
@@ -51,10 +53,11 @@ def fused_activation(node: ir.Node) -> tuple[Activation, Follower | None]:
     UnknownActivationError
         If it is none of those known here.
     """
-    name = node.attributes.get_string("activation", "")
+    op_type = microsoft_op(node)
+    name = node.attributes.get_string("activation", "") if op_type else ""
     if not name:
         return Activation(), None
-    numbers = _numbers(node)
+    numbers = _list_of_numbers(node) if op_type == "FusedConv" else _numbers(node)
     if name in _FOLLOWERS:
         attributes = dict(zip(_FOLLOWERS[name], numbers, strict=False))
         return Activation(), Follower(name, attributes)
@@ -75,9 +78,10 @@ def fused_activation(node: ir.Node) -> tuple[Activation, Follower | None]:
     raise UnknownActivationError(name)
 
 
+def _list_of_numbers(node: ir.Node) -> list[float]:
+    return list(node.attributes.get_floats("activation_params", ()))
+
+
 def _numbers(node: ir.Node) -> list[float]:
-    """Return the parameters: a list in FusedConv, attributes of their own in FusedGemm."""
-    if "activation_params" in node.attributes:
-        return list(node.attributes.get_floats("activation_params"))
     names = ("activation_alpha", "activation_beta")
     return [node.attributes.get_float(name) for name in names if name in node.attributes]

@@ -277,6 +277,14 @@ def test_damaged_nodes_are_no_layers(op_type, inputs, given):
     find_other_layers(graph, min_sparsity=0.5)
 
 
+def test_attribute_that_belongs_to_another_operator():
+    b = GraphBuilder()
+    y = fused_conv(b, activation="LeakyRelu", activation_alpha=1)
+    graph = ir.from_proto(b.model_with_output_shapes(y))
+    sparsify(graph, min_sparsity=0.5)
+    assert graph.graph[0].attributes.get_float("activation_alpha") == pytest.approx(0.01)
+
+
 def test_clip_with_one_bound():
     b = GraphBuilder()
     y = fused_conv(b, activation="Clip", activation_params=[-1.0])
