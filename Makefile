@@ -28,6 +28,7 @@ lint: $(VENV)/installed
 	rm -rf build/types && mkdir -p build/types
 	cp -r ort_sparse build/types && cp -r converters build/types/ort_sparse
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p ort_sparse
+	cd build/types && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

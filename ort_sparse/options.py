@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .converters.checks import check_block_rows, check_min_sparsity
 from .errors import InvalidArgumentError
 
-__all__ = ["ComparisonOptions", "ConvertOptions", "check_block_rows", "check_min_sparsity"]
+__all__ = ["ComparisonOptions", "ConvertOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,24 +127,6 @@ class ConvertOptions(ComparisonOptions):
                     f"{name}: {option} must be given for {wanted} models only, "
                     f"but this is {found} model"
                 )
-
-
-def check_min_sparsity(value: float) -> None:
-    """Raise InvalidArgumentError unless ``value`` is a share."""
-    if not 0 <= value <= 1:
-        hint = f"; {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
-        raise InvalidArgumentError(f"min_sparsity: must lie in 0..1, but is {value}{hint}")
-
-
-def check_block_rows(value: int) -> None:
-    """Raise InvalidArgumentError unless ``value`` is a height of blocks that are looked for."""
-    from .bcsr import CANDIDATE_BLOCK_ROWS
-
-    if value not in CANDIDATE_BLOCK_ROWS:
-        raise InvalidArgumentError(
-            f"block_rows: must be one of {', '.join(map(str, CANDIDATE_BLOCK_ROWS))} "
-            f"or 'auto', but is {value!r}"
-        )
 
 
 def _check_integer(name: str, value: Any, *, least: int) -> None:

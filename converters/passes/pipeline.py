@@ -9,8 +9,8 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from ort_sparse.converters.checks import check_block_rows, check_min_sparsity
 from ort_sparse.errors import InvalidArgumentError
-from ort_sparse.options import check_block_rows, check_min_sparsity
 
 from .cancel_transposes import CancelTransposesPass
 from .choice import LayerChoice, choose_layers, predict_costs

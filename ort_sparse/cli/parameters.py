@@ -32,7 +32,7 @@ __all__ = [
 
 
 def _share(value: float) -> float:
-    from ort_sparse.options import check_min_sparsity
+    from ort_sparse.converters.checks import check_min_sparsity
 
     try:
         check_min_sparsity(value)
