@@ -1,12 +1,18 @@
 """What counts as the same numbers: rules that tell rounding from a wrong result.
 
 float32 sums in another order differ by a few times 1e-7 a layer, so nearly all outputs agree to
-2e-5 of their largest value (`Relative`). Two kinds do not, and are right nevertheless. A model may
+2e-5 of their values (`RelativeByRank`). Two kinds do not, and are right nevertheless. A model may
 amplify rounding, such as one that takes the logarithm of a spectrogram: how much it does is
 measured on the reference, by moving every input value to the next float32 (`Rounding`). And kernels
 of the sigmoid are exact to the rounding of 1, not to that of a tiny result; ONNX Runtime's gives 0
 below -18. They may differ by that much (`Absolute`), but then hide what is wrong before them, so
 that what goes into such a sigmoid is compared as an output of its own.
+
+Differences are compared by rank: sorted by size, the k-th largest difference with the k/4-th
+largest value, or change. Comparing place by place would refuse what is right: of two values at the
+border of a ReLU, rounding may hit this one here and its neighbour there. Comparing with the largest
+alone would let pass what is wrong: scores of a detector may reach 5e5 in some places and be 60 in
+most, and there a missing bias of 10 is less than 2e-5 of the largest.
 
 An output passes if every one of its values is within what one of its rules allows, for every random
 input. A rule is tried only where those before it were not enough.
@@ -27,7 +33,8 @@ __all__ = [
     "Absolute",
     "Comparison",
     "OutputComparison",
-    "Relative",
+    "RelativeByRank",
+    "RelativeToLargest",
     "Rounding",
     "Rule",
     "Runs",
@@ -41,18 +48,20 @@ Array = NDArray[Any]
 Arrays = Sequence[Array]
 
 TOLERANCE = 2e-5
-"""Difference that counts as rounding, relative to the largest value of an output."""
+"""Difference that counts as rounding, relative to the values of an output. Real networks had up to
+4e-6."""
 
 FLOAT16_TOLERANCE = 2e-2
-"""The same for models that compute in float16, which rounds by up to 5e-4 in each layer."""
+"""Difference relative to the largest value where models compute in float16, which rounds by up to
+5e-4 in each layer."""
 
 ROUNDING_FACTOR = 16
 """How many times the effect of rounding the input the rounding inside of a model may have. Sums of
-400 to 1000 terms before a logarithm had up to 8.4, deep networks with a gain of 3000 up to 2.5."""
+400 to 1000 terms before a logarithm had up to 8.4, real networks up to 3.5."""
 
-ROUNDING_RANKS = 4
-"""How many times as many values it may affect, since which ones it hits is a matter of chance."""
-
+RANKS = 4
+"""How many times as many values may differ as are large or change, since which ones rounding hits
+is a matter of chance."""
 
 SATURATED = 1e-3
 """How near to 0 or 1 all values of a saturated sigmoid are."""
@@ -93,10 +102,35 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class Relative:
+class RelativeByRank:
+    """The k-th largest difference may be `TOLERANCE` of the k/4-th largest value, of all runs.
+
+    Every value may differ by the rounding of the largest, as where large terms cancel.
+    """
+
+    @property
+    def text(self) -> str:
+        """What the rule says, in words."""
+        return f"{TOLERANCE:g} of its values by rank"
+
+    def allowed(self, runs: Runs) -> Sequence[Array | float]:
+        """Return a number for each value, by its rank among the differences of all runs."""
+        expected = np.concatenate([array.ravel() for array in runs.expected])
+        actual = np.concatenate([array.ravel() for array in runs.actual])
+        differences = absolute_difference(expected, actual)
+        values = np.abs(expected.astype(np.float64))
+        rounding = float(np.finfo(np.float32).eps) * runs.largest
+        allowed = np.maximum(TOLERANCE * _by_rank(differences, values), rounding)
+        ends = np.cumsum([array.size for array in runs.expected])[:-1]
+        pieces = np.split(allowed, ends)
+        return [piece.reshape(a.shape) for piece, a in zip(pieces, runs.expected, strict=True)]
+
+
+@dataclass(frozen=True)
+class RelativeToLargest:
     """Values may differ by a share of the largest value that the output has in any run."""
 
-    tolerance: float = TOLERANCE
+    tolerance: float
     because: str = ""
 
     @property
@@ -128,12 +162,10 @@ class Absolute:
 
 @dataclass(frozen=True)
 class Rounding:
-    """Values may differ by a multiple of what rounding the input changes in the reference.
+    """The k-th largest difference may be a multiple of the k/4-th largest change by rounding.
 
-    Sorted by size, the k-th largest difference may be `ROUNDING_FACTOR` times the largest change of
-    rank k / `ROUNDING_RANKS`. Going by ranks, not by places, is what the border of a ReLU needs,
-    where rounding may hit one value here and its neighbour there. A few values that rounding
-    changes by much, and only they, may then differ by much.
+    Changes are those of the reference where each input value is moved to the next number. A few
+    values that this changes by much, and only they, may differ by much.
     """
 
     @property
@@ -144,7 +176,7 @@ class Rounding:
     def allowed(self, runs: Runs) -> Sequence[Array | float]:
         """Return a number for each value, by its rank among the differences."""
         return [
-            _by_rank(absolute_difference(expected, actual), rounded)
+            ROUNDING_FACTOR * _by_rank(absolute_difference(expected, actual), rounded)
             for expected, actual, rounded in zip(
                 runs.expected, runs.actual, runs.rounded(), strict=True
             )
@@ -239,7 +271,7 @@ def compare_outputs(
     """
     if expected.keys() != actual.keys():
         actual = dict(zip(expected, actual.values(), strict=True))
-    rule = Relative(tolerance)
+    rule = RelativeToLargest(tolerance)
     outputs = [
         judge(name, Runs([array], [actual[name]]), [rule]) for name, array in expected.items()
     ]
@@ -270,14 +302,14 @@ def _largest_finite(array: Array) -> float:
     return float(values[np.isfinite(values)].max(initial=0.0))
 
 
-def _by_rank(differences: NDArray[np.float64], rounded: Array) -> NDArray[np.float64]:
-    """Return what `Rounding` allows for each of the differences, in their places."""
+def _by_rank(differences: NDArray[np.float64], sizes: Array) -> NDArray[np.float64]:
+    """Return for the k-th largest of the differences, in its place, the k/4-th largest size."""
     order = np.argsort(-differences, axis=None)
-    finite = np.where(np.isfinite(rounded), rounded, 0.0)
+    finite = np.where(np.isfinite(sizes), sizes, 0.0)
     largest_first = np.sort(finite, axis=None)[::-1]
-    allowed = np.empty(differences.size)
-    allowed[order] = ROUNDING_FACTOR * largest_first[np.arange(order.size) // ROUNDING_RANKS]
-    return allowed.reshape(differences.shape)
+    found = np.empty(differences.size)
+    found[order] = largest_first[np.arange(order.size) // RANKS]
+    return found.reshape(differences.shape)
 
 
 def _excess(differences: NDArray[np.float64], allowed: Array) -> float:

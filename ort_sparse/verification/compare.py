@@ -23,7 +23,8 @@ from .agreement import (
     Absolute,
     Comparison,
     OutputComparison,
-    Relative,
+    RelativeByRank,
+    RelativeToLargest,
     Rounding,
     Rule,
     Runs,
@@ -52,9 +53,11 @@ def verify(
 ) -> Comparison:
     """Check that two models give the same numbers on three random inputs.
 
-    An output may differ by 2e-5 of its largest value (2e-2 where a model computes in float16), or
-    by 16 times what moving each input value to the next float32 changes in the first model. That of
-    a sigmoid may differ by the rounding of 1, and is then compared before the sigmoid as well.
+    An output may differ by 2e-5 of its values (2e-2 of the largest where a model computes in
+    float16), or by 16 times what moving each input value to the next float32 changes in the first
+    model; by rank: the k-th largest difference counts against the k/4-th largest value or change.
+    The output of a sigmoid may differ by the rounding of 1, and is then compared before the sigmoid
+    as well.
 
     Parameters
     ----------
@@ -223,9 +226,9 @@ class _Pair:
     def rules(self, name: str, tolerance: float | None) -> Iterator[Rule]:
         """Yield what an output may differ by, the cheapest to find out first."""
         if tolerance is not None:
-            yield Relative(tolerance)
+            yield RelativeToLargest(tolerance)
             return
-        yield Relative()
+        yield RelativeByRank()
         yield from self._first.rules(name)
         yield from self._second.rules(self._names[name])
         yield Rounding()

@@ -16,7 +16,7 @@ from ort_sparse.errors import InvalidArgumentError, InvalidModelError, Unsupport
 from ort_sparse.onnx_judge import reason_of
 from ort_sparse.source import Source
 
-from .agreement import FLOAT16_TOLERANCE, Relative, Rule
+from .agreement import FLOAT16_TOLERANCE, RelativeToLargest, Rule
 from .inputs import Feeds, TensorInfo, inputs_of
 from .sigmoids import expose_sigmoid_inputs, sigmoid_inputs
 
@@ -132,7 +132,7 @@ class _OnnxRunner:
 
     def rules(self, output: str) -> Iterator[Rule]:
         if self._computes_in_float16:
-            yield Relative(FLOAT16_TOLERANCE, ", since it computes in float16")
+            yield RelativeToLargest(FLOAT16_TOLERANCE, ", since it computes in float16")
 
     @functools.cached_property
     def _computes_in_float16(self) -> bool:

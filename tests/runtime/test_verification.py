@@ -39,7 +39,7 @@ def test_a_small_difference_passes_and_a_large_one_does_not():
     message = (
         r"^model \(ONNX Runtime\) against model \(ONNX Runtime\) on 3 random inputs of seed 0: "
         r"1 of 1 outputs differ; the worst is 'y' \(1 x 3\), which may differ by 2e-05 of its "
-        r"largest value, or by 16 times what rounding its inputs changes, but differs by 9.*e-05, "
+        r"values by rank, or by 16 times what rounding its inputs changes, but differs by 9.*e-05, "
         r"0.0001 of its largest value 0.9.*. To accept that: --tolerance 1.1e-04 \(tolerance=\). "
         r"To compare on other inputs: --seed, --batch, --shape \(seed=, batch=, shapes=\)$"
     )
