@@ -366,5 +366,9 @@ def test_a_model_that_kills_onnx_runtime(monkeypatch) -> None:
     """The process of the judge may take no more memory than a multiple of the model."""
     monkeypatch.setattr("ort_sparse.converters.isolation.MEMORY_MINIMUM", 2**20)
     monkeypatch.setattr("ort_sparse.converters.isolation.MEMORY_PER_BYTE", 0)
-    with pytest.raises(UnsupportedModelError, match=r"bad_alloc|did not survive"):
-        ort_sparse.convert(unsorted())
+    model = unsorted()
+    model.graph.initializer.append(tensor(np.ones(2**23), "large"))
+    model.graph.node.append(helper.make_node("Neg", ["large"], ["z"]))
+    model.graph.output.append(info("z", (2**23,)))
+    with pytest.raises(UnsupportedModelError, match=r"bad_alloc|allocate|did not survive"):
+        ort_sparse.convert(model)
