@@ -14,7 +14,6 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import markdown
 import models
@@ -24,7 +23,8 @@ from numpy.typing import NDArray
 
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.kernels import Layer, fma_peak, supported_isas
-from ort_sparse.op import OP_TYPE, Activation, SparseConv1x1
+from ort_sparse.measure.layers import read_layers
+from ort_sparse.op import Activation, SparseConv1x1
 from ort_sparse.options import ConvertOptions
 
 HEADINGS = ["layers", "isa", "threads", "ms", "GFLOP/s", "FMA peak", "of peak"]
@@ -81,31 +81,16 @@ def main() -> None:
     print(markdown.table(HEADINGS, rows))
 
 
-def read_layers(model: onnx.ModelProto) -> list[Work]:
+def read_work(model: onnx.ModelProto) -> list[Work]:
     """Return the sparse layers of more than one pixel, in order."""
     shapes = {
         info.name: [dim.dim_value for dim in info.type.tensor_type.shape.dim]
         for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]
     }
-    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
-    works = []
-    for node in model.graph.node:
-        if node.op_type != OP_TYPE:
-            continue
-        names = dict(zip(("values", "indices", "indptr", "bias"), node.input[1:5], strict=False))
-        op = SparseConv1x1.from_node(
-            {a.name: _value(a) for a in node.attribute},
-            {key: onnx.numpy_helper.to_array(arrays[name]) for key, name in names.items() if name},
-        )
-        pixels = int(np.prod(shapes[node.output[0]][2:]))
-        if pixels > 1:
-            works.append(Work(op, pixels))
-    return works
-
-
-def _value(attribute: onnx.AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(attribute)
-    return value.decode() if isinstance(value, bytes) else value
+    ops = read_layers(model)
+    nodes = [node for node in model.graph.node if node.name in ops]
+    works = [Work(ops[node.name], int(np.prod(shapes[node.output[0]][2:]))) for node in nodes]
+    return [work for work in works if work.pixels > 1]
 
 
 def _clamped(op: SparseConv1x1) -> SparseConv1x1:
@@ -116,7 +101,7 @@ def _clamped(op: SparseConv1x1) -> SparseConv1x1:
 
 def measure(path: Path, isa: str, runs: int, clamp: bool, parallel: bool) -> Timing:
     """Time all layers in this process."""
-    works = read_layers(onnx.load(path))
+    works = read_work(onnx.load(path))
     layers = [Layer(_clamped(w.op) if clamp else w.op, isa=isa, pixels=w.pixels) for w in works]
     buffers = [aligned(max(max(w.op.weights.shape) * w.pixels for w in works)) for _ in range(2)]
     arrays = []
@@ -157,7 +142,7 @@ def measure_rows(
 ) -> list[list[object]]:
     """Return the row of a network, and one for each layer where wanted."""
     models.report(f"{path.stem}: {isa}, threads: {threads}")
-    works = read_layers(onnx.load(path))
+    works = read_work(onnx.load(path))
     timing = in_processes(path, isa, threads, arguments)
 
     def row(name: str, layers: slice) -> list[object]:
