@@ -9,6 +9,13 @@ from ort_sparse.errors import InvalidArgumentError, InvalidModelError, Unsupport
 from .densify import densify, prepare_for_tf2onnx, sparse_tensors
 from .litert import Signature, TensorSignature, producers, run, run_many, signature
 from .model import read_model
+from .quantization import (
+    Quantization,
+    check_quantized_types,
+    quantization_of,
+    stop_quantizing_on_the_fly,
+    with_float_weights,
+)
 from .signatures import SignatureChoice, choose_signature
 from .sparsity import SparseTensorInfo
 from .stored import stored_in_tflite
@@ -16,6 +23,7 @@ from .to_onnx import OPSETS, check_opset, convert_dense
 
 __all__ = [
     "OPSETS",
+    "Quantization",
     "Signature",
     "SignatureChoice",
     "SparseTensorInfo",
@@ -23,12 +31,14 @@ __all__ = [
     "check_opset",
     "convert_tflite",
     "producers",
+    "quantization_of",
     "run",
     "run_many",
     "signature",
     "signature_choice",
     "sparse_tensors_of",
     "stored_in_tflite",
+    "with_float_weights",
 ]
 
 
@@ -77,6 +87,8 @@ def convert_tflite(
         model = read_model(data)
         choose_signature(model, signature)
         densify(model, len(data))
+        check_quantized_types(model)
+        stop_quantizing_on_the_fly(model)
         return convert_dense(prepare_for_tf2onnx(model), opset=opset, inputs_as_nchw=inputs_as_nchw)
     except (InvalidArgumentError, InvalidModelError, UnsupportedModelError) as error:
         raise type(error)(f"{name}: {error}") from error
