@@ -242,8 +242,9 @@ def _dequantize(model: Any, tensor: Any, max_bytes: int) -> NDArray[np.float32]:
         zeros = zeros if len(zeros) == 1 else zeros.reshape(spread)
     elif len(zeros) != 1:
         raise InvalidModelError(f"{what}: must have 1 zero point, but has {len(zeros)}")
-    real: NDArray[np.float32] = values.reshape(shape) - zeros.astype(np.float32)  # exact
-    return real * scales
+    steps = values.reshape(shape).astype(np.float32) - zeros.astype(np.float32)  # exact
+    real: NDArray[np.float32] = steps * scales
+    return real
 
 
 def _constant(model: Any, tensor: Any, values: NDArray[np.float32]) -> Any:

@@ -19,6 +19,7 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
     return {
         "passed": comparison.passed,
         "compared": comparison.description,
+        "notes": list(comparison.notes),
         "outputs": [
             {
                 **asdict(output),
@@ -42,6 +43,7 @@ def comparison_table(comparison: Comparison) -> Listing:
         "",
         title=comparison.description,
         note="it may differ by",
+        caption=". ".join(comparison.notes),
     )
     for output in comparison.outputs:
         table.add(

@@ -39,6 +39,7 @@ __all__ = [
     "Rule",
     "Runs",
     "absolute_difference",
+    "by_rank",
     "compare_outputs",
     "is_saturated",
     "judge",
@@ -120,7 +121,7 @@ class RelativeByRank:
         differences = absolute_difference(expected, actual)
         values = np.abs(expected.astype(np.float64))
         rounding = float(np.finfo(np.float32).eps) * runs.largest
-        allowed = np.maximum(TOLERANCE * _by_rank(differences, values), rounding)
+        allowed = np.maximum(TOLERANCE * by_rank(differences, values), rounding)
         ends = np.cumsum([array.size for array in runs.expected])[:-1]
         pieces = np.split(allowed, ends)
         return [piece.reshape(a.shape) for piece, a in zip(pieces, runs.expected, strict=True)]
@@ -176,7 +177,7 @@ class Rounding:
     def allowed(self, runs: Runs) -> Sequence[Array | float]:
         """Return a number for each value, by its rank among the differences."""
         return [
-            ROUNDING_FACTOR * _by_rank(absolute_difference(expected, actual), rounded)
+            ROUNDING_FACTOR * by_rank(absolute_difference(expected, actual), rounded)
             for expected, actual, rounded in zip(
                 runs.expected, runs.actual, runs.rounded(), strict=True
             )
@@ -218,6 +219,8 @@ class Comparison:
     outputs: tuple[OutputComparison, ...]
     description: str
     """What was compared: the models, their engines, and the random inputs."""
+    notes: tuple[str, ...] = ()
+    """What else to know about it, a sentence each."""
 
     @property
     def error(self) -> float:
@@ -302,7 +305,7 @@ def _largest_finite(array: Array) -> float:
     return float(values[np.isfinite(values)].max(initial=0.0))
 
 
-def _by_rank(differences: NDArray[np.float64], sizes: Array) -> NDArray[np.float64]:
+def by_rank(differences: NDArray[np.float64], sizes: Array) -> NDArray[np.float64]:
     """Return for the k-th largest of the differences, in its place, the k/4-th largest size."""
     order = np.argsort(-differences, axis=None)
     finite = np.where(np.isfinite(sizes), sizes, 0.0)

@@ -33,6 +33,7 @@ from .agreement import (
     judge,
 )
 from .inputs import Feeds, moved, random_feeds
+from .quantized import OnTheFly, Steps, largest_share, moved_by_steps
 from .runners import Runner, make_runner
 
 __all__ = ["check", "compare", "compare_with", "inputs_that_run", "verify"]
@@ -178,6 +179,7 @@ def compare_with(
         tuple(outputs),
         f"{second.name} ({second.engine}) against {first.name} ({first.engine}) "
         f"on {count} of seed {options.seed}",
+        tuple(pair.notes()),
     )
 
 
@@ -231,10 +233,26 @@ class _Pair:
         yield RelativeByRank()
         yield from self._first.rules(name)
         yield from self._second.rules(self._names[name])
+        if self._first.rounds_to_integers:
+            step = self._first.output_steps.get(name)
+            yield Steps(step, lambda: [outputs[name] for outputs in self._stepped])
+        if self._first.quantizes_on_the_fly and self._second.rounds_to_integers:
+            yield OnTheFly(lambda: [outputs[name] for outputs in self._quantized_on_the_fly])
         yield Rounding()
+
+    def notes(self) -> Iterator[str]:
+        """Yield what a user may want to know about the reference."""
+        if self._first.quantizes_on_the_fly:
+            changed = largest_share(self._expected, self._on_the_fly)
+            yield (
+                f"As it is, LiteRT quantizes activations of {self._first.name} when it runs, "
+                f"which changes outputs by up to {changed:.2g} of their largest value"
+            )
 
     def runs_before_sigmoid(self, name: str) -> Runs | None:
         """Return what goes into the sigmoid that an output comes from, if it does in both."""
+        if self._first.rounds_to_integers:  # then its steps are others
+            return None
         expected, actual = self._before_sigmoids
         if name not in expected[0] or self._names[name] not in actual[0]:
             return None
@@ -248,7 +266,23 @@ class _Pair:
 
     @functools.cached_property
     def _rounded(self) -> list[Feeds]:
-        return self._changes(self._first.run, self._expected)
+        return self._changes(self._first.run, self._expected, _round)
+
+    @functools.cached_property
+    def _stepped(self) -> list[Feeds]:
+        move = functools.partial(moved_by_steps, self._first.inputs)
+        return self._changes(self._first.run, self._expected, move)
+
+    @functools.cached_property
+    def _on_the_fly(self) -> list[Feeds]:
+        return self._first.run_on_the_fly(self.feeds)
+
+    @functools.cached_property
+    def _quantized_on_the_fly(self) -> list[Feeds]:
+        return [
+            {name: absolute_difference(array, other[name]) for name, array in outputs.items()}
+            for outputs, other in zip(self._expected, self._on_the_fly, strict=True)
+        ]
 
     @functools.cached_property
     def _before_sigmoids(self) -> tuple[list[Feeds], list[Feeds]]:
@@ -259,10 +293,13 @@ class _Pair:
 
     @functools.cached_property
     def _rounded_before_sigmoids(self) -> list[Feeds]:
-        return self._changes(self._first.run_before_sigmoids, self._before_sigmoids[0])
+        return self._changes(self._first.run_before_sigmoids, self._before_sigmoids[0], _round)
 
     def _changes(
-        self, run: Callable[[Iterable[Feeds]], list[Feeds]], expected: list[Feeds]
+        self,
+        run: Callable[[Iterable[Feeds]], list[Feeds]],
+        expected: list[Feeds],
+        move: Callable[[Feeds], Iterable[Feeds]],
     ) -> list[Feeds]:
         """Return for each of the inputs how much moving it changes every output value at most."""
         return [
@@ -271,8 +308,12 @@ class _Pair:
                 for name, array in outputs.items()
             }
             for feeds, outputs in zip(self.feeds, expected, strict=True)
-            for changed in [run(moved(feeds, count=MOVES, seed=0))]
+            for changed in [run(move(feeds))]
         ]
+
+
+def _round(feeds: Feeds) -> Iterable[Feeds]:
+    return moved(feeds, count=MOVES, seed=0)
 
 
 @contextmanager

@@ -43,6 +43,8 @@ class TensorInfo:
     shape: tuple[int, ...] | None
     """None where not even the rank is known."""
     dtype: np.dtype[Any]
+    step: float | None = None
+    """How far two neighbours of its quantization are apart; None where it is not quantized."""
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether an array of this shape can be the input."""
@@ -78,6 +80,8 @@ def random_inputs(
 ) -> Feeds:
     """Return an array for each input: floats uniform in -1..1, whole numbers 0 or 1.
 
+    Integers that are quantized have any value of their type.
+
     Parameters
     ----------
     inputs : sequence of TensorInfo
@@ -107,7 +111,7 @@ def random_feeds(
     elements = sum(math.prod(shape) for shape in sizes.values())
     count = min(most, MAX_ELEMENTS // max(elements, 1)) if inputs else 1
     return [
-        {tensor.name: _draw(rng, sizes[tensor.name], tensor.dtype) for tensor in inputs}
+        {tensor.name: _draw(rng, sizes[tensor.name], tensor) for tensor in inputs}
         for _ in range(count)
     ]
 
@@ -178,10 +182,13 @@ def _size(tensor: TensorInfo, options: ComparisonOptions) -> tuple[int, ...]:
     )
 
 
-def _draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if np.issubdtype(dtype, np.floating):
-        return rng.uniform(-1, 1, shape).astype(dtype)
-    return rng.integers(0, 2, shape).astype(dtype)
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], tensor: TensorInfo) -> NDArray[Any]:
+    if np.issubdtype(tensor.dtype, np.floating):
+        return rng.uniform(-1, 1, shape).astype(tensor.dtype)
+    if tensor.step is None:
+        return rng.integers(0, 2, shape).astype(tensor.dtype)
+    limits = np.iinfo(tensor.dtype)
+    return rng.integers(limits.min, limits.max, shape, tensor.dtype, endpoint=True)
 
 
 def _move(rng: np.random.Generator, array: NDArray[Any]) -> NDArray[Any]:

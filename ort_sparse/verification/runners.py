@@ -21,11 +21,17 @@ from .inputs import Feeds, TensorInfo, inputs_of
 from .sigmoids import expose_sigmoid_inputs, sigmoid_inputs
 
 if TYPE_CHECKING:
-    from ort_sparse.converters.tflite import TensorSignature
+    from ort_sparse.converters.tflite import Quantization, TensorSignature
 
 __all__ = ["Runner", "make_runner"]
 
 Outputs = dict[str, NDArray[Any]]
+
+_ROUNDING_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear"}
+_QUANTIZATION_OPERATORS = {"DequantizeLinear", *_ROUNDING_OPERATORS}
+
+FLOAT_STEP = 2 / 255
+"""A step of float inputs, -1 to 1, of which a file does not say how it quantizes them."""
 
 
 class Runner(Protocol):
@@ -36,9 +42,18 @@ class Runner(Protocol):
     """What computes, for messages."""
     inputs: list[TensorInfo]
     outputs: list[str]
+    rounds_to_integers: bool
+    """Whether activations are quantized."""
+    quantizes_on_the_fly: bool
+    """Whether it is a TFLite file of dynamic range; `run` then has its activations in float32."""
+    output_steps: Mapping[str, float]
+    """One step of each output that is quantized, as far as it is known."""
 
     def run(self, feeds: Iterable[Feeds]) -> list[Outputs]:
         """Return the outputs for each of the feeds, by name and in order."""
+
+    def run_on_the_fly(self, feeds: Iterable[Feeds]) -> list[Outputs]:
+        """Like `run`, but with the activations quantized where `quantizes_on_the_fly`."""
 
     def run_before_sigmoids(self, feeds: Iterable[Feeds]) -> list[Outputs]:
         """Return what goes into the sigmoid that an output comes from, flat and ascending.
@@ -71,17 +86,33 @@ class _LiteRtRunner:
         from ort_sparse.converters import tflite
 
         self.name = name
-        self._data = data
+        self._data = self._original = data
         self._signature = signature
         with _naming(name):
             found = tflite.signature(data, signature)
+            quantization = tflite.quantization_of(data, signature)
+            if quantization.quantizes_on_the_fly:
+                self._data = tflite.with_float_weights(data, signature)
+                self.engine += ", its int8 weights and all activations as float32"
             self.inputs = [
-                TensorInfo(tensor.name, tensor.shape, _dtype(tensor)) for tensor in found.inputs
+                TensorInfo(
+                    tensor.name,
+                    tensor.shape,
+                    _dtype(tensor),
+                    _input_step(quantization, tensor),
+                )
+                for tensor in found.inputs
             ]
+        self.rounds_to_integers = quantization.computes_in_integers
+        self.quantizes_on_the_fly = quantization.quantizes_on_the_fly
+        self.output_steps: Mapping[str, float] = quantization.output_steps
         self.outputs = [tensor.name for tensor in found.outputs]
 
     def run(self, feeds: Iterable[Feeds]) -> list[Outputs]:
-        return self._run(feeds)
+        return self._run(self._data, feeds)
+
+    def run_on_the_fly(self, feeds: Iterable[Feeds]) -> list[Outputs]:
+        return self._run(self._original, feeds)
 
     def run_before_sigmoids(self, feeds: Iterable[Feeds]) -> list[Outputs]:
         from ort_sparse.converters import tflite
@@ -91,7 +122,8 @@ class _LiteRtRunner:
         wanted = {index for indices in found.values() for index in indices or ()}
         if not wanted:
             return [{} for _ in feeds]
-        results = self._run(feeds, tensors={str(index): index for index in sorted(wanted)})
+        tensors = {str(index): index for index in sorted(wanted)}
+        results = self._run(self._data, feeds, tensors=tensors)
         return [
             _collect(found, {index: given[str(index)] for index in wanted}) for given in results
         ]
@@ -100,16 +132,18 @@ class _LiteRtRunner:
         return iter(())  # LiteRT's kernels widen float16 weights
 
     def _run(
-        self, feeds: Iterable[Feeds], *, tensors: Mapping[str, int] | None = None
+        self, data: bytes, feeds: Iterable[Feeds], *, tensors: Mapping[str, int] | None = None
     ) -> list[Outputs]:
         from ort_sparse.converters import tflite
 
         with _naming(self.name):
-            return tflite.run_many(self._data, feeds, tensors=tensors, signature=self._signature)
+            return tflite.run_many(data, feeds, tensors=tensors, signature=self._signature)
 
 
 class _OnnxRunner:
     engine = "ONNX Runtime"
+    quantizes_on_the_fly = False
+    output_steps: Mapping[str, float] = {}
 
     def __init__(self, name: str, model: onnx.ModelProto) -> None:
         self.name = name
@@ -118,9 +152,16 @@ class _OnnxRunner:
         with _naming(name):
             self.inputs = inputs_of(model)
         self.outputs = [output.name for output in self._session.get_outputs()]
+        kinds = {node.op_type for node in model.graph.node}
+        self.rounds_to_integers = not kinds.isdisjoint(_ROUNDING_OPERATORS)
+        if not kinds.isdisjoint(_QUANTIZATION_OPERATORS):
+            self.engine += " without its integer kernels"
 
     def run(self, feeds: Iterable[Feeds]) -> list[Outputs]:
         return self._run(self._session, self.outputs, feeds)
+
+    def run_on_the_fly(self, feeds: Iterable[Feeds]) -> list[Outputs]:
+        return self.run(feeds)
 
     def run_before_sigmoids(self, feeds: Iterable[Feeds]) -> list[Outputs]:
         model, found = expose_sigmoid_inputs(self._model)
@@ -151,6 +192,9 @@ class _OnnxRunner:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised
+        # Fused, quantized nodes saturate on CPUs without VNNI, and may quantize other activations
+        # on the fly: that is ONNX Runtime's choice, not what the model says.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             return session(model, options)
         except Exception as error:  # onnxruntime's exceptions have no common base
@@ -194,6 +238,13 @@ def _naming(name: str) -> Iterator[None]:
         yield
     except (InvalidArgumentError, InvalidModelError, UnsupportedModelError) as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def _input_step(quantization: Quantization, tensor: TensorSignature) -> float | None:
+    step = quantization.input_steps.get(tensor.name)
+    if step is None and quantization.computes_in_integers and tensor.dtype.startswith("float"):
+        return FLOAT_STEP
+    return step
 
 
 def _dtype(tensor: TensorSignature) -> np.dtype[Any]:
