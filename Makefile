@@ -18,7 +18,7 @@ test: $(VENV)/installed
 # What builds, emulates or installs much (tests/conftest.py says which). Needs Debian, and root where
 # its tools are missing: the three install.sh below tests/.
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m "slow and not compat"
+	$(BIN)/python -m pytest -m "slow and not compat" -n $(JOBS) --dist loadgroup
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

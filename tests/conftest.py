@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ SLOW = {
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 
+BUILDS = ("arm64", "native", "packaging")
+"""Rooms that build in the folder of the project: one process at a time does that."""
+
 # Programs that tests start and interrupt would ignore SIGINT if this process did, as it does where
 # it was started in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,8 +39,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if any(item.path.is_relative_to(TESTS / place) for place in SLOW):
+        if _is_in(item, SLOW):
             item.add_marker(pytest.mark.slow)
+        if _is_in(item, BUILDS):
+            item.add_marker(pytest.mark.xdist_group("builds"))
+
+
+def _is_in(item: pytest.Item, places: Iterable[str]) -> bool:
+    return any(item.path.is_relative_to(TESTS / place) for place in places)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
