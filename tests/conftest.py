@@ -25,6 +25,7 @@ SLOW = {
     "packaging/test_distributions.py": "a wheel, an environment to install it in",
     "packaging/test_runtimes.py": "environments with other builds of ONNX Runtime",
     "valgrind": "a program that valgrind makes fifty times slower",
+    "zoo/test_conversions.py": "building and converting each network of the zoo",
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 

@@ -1,7 +1,4 @@
-"""Every network of the zoo, converted and compared with LiteRT's builtin kernels.
-
-One network of each family is fast enough for everyday; the others are marked slow.
-"""
+"""Every network of the zoo, converted and compared with LiteRT's builtin kernels."""
 
 from __future__ import annotations
 
@@ -33,18 +30,7 @@ def sparse_layers(model: onnx.ModelProto) -> int:
     return sum(node.op_type == OP_TYPE for node in model.graph.node)
 
 
-def networks() -> list:
-    """Return the names of all networks, marked unless they are the first of their family."""
-    seen: set[str] = set()
-    result = []
-    for name in zoo.names():
-        family = zoo.entry(name).family
-        result.append(pytest.param(name, marks=pytest.mark.slow) if family in seen else name)
-        seen.add(family)
-    return result
-
-
-@pytest.mark.parametrize("name", networks())
+@pytest.mark.parametrize("name", zoo.names())
 def test_every_sparse_layer_is_converted_and_the_numbers_are_litert_s(name: str) -> None:
     entry = zoo.entry(name)
     data = zoo.build(name, resolution=resolution(entry))
