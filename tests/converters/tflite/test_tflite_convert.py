@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+import ort_sparse
 from ort_sparse.converters.tflite import OPSETS, convert_tflite, run, signature
 from ort_sparse.converters.tflite.densify import densify
 from ort_sparse.converters.tflite.model import data_of, operator_name, pack_model, read_model
@@ -341,6 +342,14 @@ def test_opsets(opset: int) -> None:
     model = convert_tflite(data, name="m", opset=opset)
     assert {e.domain: e.version for e in model.opset_import}[""] == opset
     assert_equal_to_litert(data, {"x": random(1, 8)}, opset=opset)
+
+
+def test_documents_say_which_opsets_there_are() -> None:
+    said = f"{OPSETS[0]} to {OPSETS[-1]}"
+    assert list(OPSETS) == list(range(OPSETS[0], OPSETS[-1] + 1))
+    assert said in (ort_sparse.convert.__doc__ or "")
+    readme = Path(__file__).parents[3].joinpath("README.md").read_text()
+    assert f"| `--opset 17` | of a converted TFLite file: {said} |" in readme
 
 
 @pytest.mark.parametrize("opset", [12, 19, 21])
