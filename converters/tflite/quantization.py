@@ -10,6 +10,7 @@ Real value = scale * (stored value - zero point), per tensor or per slice along 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -208,7 +209,12 @@ def _steps(model: Any, named: list[tuple[str, int]], changed: dict[int, int]) ->
         if _is_quantized(tensors[index]):
             steps[name] = 1.0
         elif other is not None and _is_quantized(other):
-            steps[name] = float(other.quantization.scale[0])
+            steps[name] = step = float(other.quantization.scale[0])
+            if not 0 < step < math.inf:
+                raise InvalidModelError(
+                    f"quantization of tensor {quoted(tensor_name(other))}: "
+                    f"its scale must be positive and finite, but is {step}"
+                )
     return steps
 
 

@@ -107,6 +107,19 @@ def test_refuses_contradictions(
         with_float_weights(data)
 
 
+@pytest.mark.parametrize("scale", [np.inf, np.nan, 0.0, -1.0])
+def test_refuses_a_step_that_is_no_size(scale: float) -> None:
+    file = FileBuilder()
+    x, y = file.tensor("x", (1, 3), "int8"), file.tensor("y", (1, 3))
+    file.subgraph.tensors[x].quantization = schema.QuantizationParametersT(
+        scale=np.array([scale], np.float32), zeroPoint=np.array([0], np.int64)
+    )
+    file.operator("DEQUANTIZE", [x], [y], schema.DequantizeOptionsT())
+    message = f"tensor 'x': its scale must be positive and finite, but is {scale}"
+    with pytest.raises(InvalidModelError, match=message):
+        quantization_of(file.finish([x], [y]))
+
+
 def test_float_weights_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     data, _ = dynamic_range_layer([0.1], [0])
     monkeypatch.setattr("ort_sparse.converters.tflite.quantization.dense_limit", lambda _: 127)
