@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/microkernels/*)
+NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/*/*)
 
 .PHONY: demo test test-slow lint format arm64 mutants sanitize fuzz soak compat clean
 

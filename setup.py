@@ -66,8 +66,7 @@ native = Extension(
     "ort_sparse._native",
     [
         str(SOURCES / "_native.pyx"),
-        *sorted(str(path) for path in SOURCES.glob("*.c") if path.name != "_native.c"),
-        *sorted(str(path) for path in SOURCES.glob("microkernels/*.c")),
+        *sorted(str(path) for path in SOURCES.glob("*/*.c")),
     ],
     include_dirs=[str(SOURCES)],
     depends=[str(path) for path in SOURCES.rglob("*.[hp]*")],

@@ -6,16 +6,15 @@ This one source is linked twice: as the extension module ``ort_sparse._native``,
 
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
+from libc.stdint cimport int64_t
 from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from layer cimport *
-from registration cimport OrtApiBase, OrtSessionOptions, OrtStatus, Registration, register_domain
+from core cimport *
+from ort.onnxruntime_abi cimport OrtApiBase, OrtSessionOptions, OrtStatus
+from ort.registration cimport Registration, register_domain
 
 from ort_sparse.errors import InvalidArgumentError
-
-cdef extern from "fma_peak.h" nogil:
-    double native_fma_peak "fma_peak"(const char* isa) noexcept
 
 cdef Registration* registrations
 
@@ -27,7 +26,7 @@ cdef public OrtStatus* RegisterCustomOps(
 
 def supported_isas():
     names = []
-    cdef const char* const* name = spmm_supported_isas()
+    cdef const char* const* name = isa_supported_names()
     while name[0] != NULL:
         names.append(name[0].decode())
         name += 1
@@ -35,60 +34,80 @@ def supported_isas():
 
 
 def kernel_table():
-    cdef int count, i
-    cdef const spmm_kernel_info* table = spmm_kernel_table(&count)
-    return [
-        (table[i].isa.decode(), table[i].features.decode(), table[i].block_rows,
-         table[i].vectors, table[i].lanes)
-        for i in range(count)
+    table = []
+    cdef const microkernel_set* const* found = microkernel_table()
+    cdef const microkernel* row
+    cdef const Isa* isa
+    while found[0] != NULL:
+        isa = isa_of(found[0].isa)
+        for i in range(found[0].count):
+            row = &found[0].rows[i]
+            table.append((
+                microkernel_family_name(row.family).decode(), isa.name.decode(),
+                isa.features.decode(), row.block_rows, row.vectors, found[0].lanes))
+        found += 1
+    return table
+
+
+def operator_facts():
+    """Return the lists that other places must agree with: inputs, activations."""
+    cdef int i
+    inputs = [
+        (sparse_conv_inputs[i].name.decode(), bool(sparse_conv_inputs[i].optional),
+         bool(sparse_conv_inputs[i].constant))
+        for i in range(SPARSE_CONV_INPUT_COUNT)
     ]
+    activations = [activation_name(<Activation>i).decode() for i in range(ACTIVATION_COUNT)]
+    return inputs, activations
 
 
 def fma_peak(str isa):
     encoded = isa.encode()
-    cdef const char* name = encoded
+    cdef Status why
+    cdef const Isa* found = isa_request(encoded, &why)
+    if found == NULL:
+        raise refusal(&why)
     cdef double peak
     with nogil:
-        peak = native_fma_peak(name)
+        peak = native_fma_peak(found)
     return peak
 
 
 cdef int element_type(Py_buffer* view) except -1:
     formats = {
-        b"f": ELEMENT_FLOAT, b"e": ELEMENT_FLOAT16,
-        b"B": ELEMENT_UINT8, b"H": ELEMENT_UINT16, b"i": ELEMENT_INT32,
+        b"f": TENSOR_FLOAT, b"e": TENSOR_FLOAT16,
+        b"B": TENSOR_UINT8, b"H": TENSOR_UINT16, b"i": TENSOR_INT32,
     }
     return formats.get(view.format, 0)
 
 
-cdef refusal(Message* error):
-    make_ascii(error)
-    return InvalidArgumentError(error.text.decode())
+cdef refusal(Status* why):
+    return InvalidArgumentError(why.message.decode())
 
 
 cdef class _Array:
     """A C-contiguous array as the native code sees it, kept alive."""
 
     cdef Py_buffer view
-    cdef Tensor tensor
+    cdef Tensor described
 
     def __cinit__(self, name, array, bint writable=False):
         memset(&self.view, 0, sizeof(Py_buffer))
-        memset(&self.tensor, 0, sizeof(Tensor))
+        memset(&self.described, 0, sizeof(Tensor))
         flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS
         try:
             PyObject_GetBuffer(array, &self.view, flags | PyBUF_WRITABLE if writable else flags)
         except (BufferError, ValueError) as error:
             raise InvalidArgumentError(f"{name}: cannot be used: {error}") from error
-        if self.view.ndim > MAX_RANK:
+        if self.view.ndim > TENSOR_MAX_RANK:
             raise InvalidArgumentError(
-                f"{name}: must have rank at most {MAX_RANK}, but has rank {self.view.ndim}")
-        self.tensor.given = True
-        self.tensor.data = self.view.buf
-        self.tensor.element_type = element_type(&self.view)
-        self.tensor.rank = self.view.ndim
+                f"{name}: must have rank at most {TENSOR_MAX_RANK}, but has rank {self.view.ndim}")
+        self.described.given = True
+        self.described.data = self.view.buf
+        self.described.element_type = element_type(&self.view)
+        self.described.rank = self.view.ndim
         for axis in range(self.view.ndim):
-            self.tensor.dims[axis] = self.view.shape[axis]
+            self.described.dims[axis] = self.view.shape[axis]
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
@@ -98,55 +117,52 @@ cdef class Layer:
     """One packed layer; `ort_sparse.kernels` is its documented face."""
 
     cdef spmm_layer* layer
-    cdef int64_t rows
-    cdef int64_t columns
-    cdef Strides strides
+    cdef sparse_conv_strides strides
 
     def __cinit__(self, dict arrays, *, int64_t in_channels, int64_t block_rows, strides,
                   str activation, float minimum, float maximum, float alpha,
                   int64_t pixels, isa, int vectors):
-        cdef LayerParts parts
-        cdef Message error
+        cdef sparse_conv op
+        cdef spmm_options options
+        cdef Status why
         cdef const char* isa_name = NULL
-        memset(&parts, 0, sizeof(parts))
+        cdef int64_t sizes[SPMM_AXES]
+        cdef int i
+        sparse_conv_set_defaults(&op)
         kept = {name: _Array(name, array) for name, array in arrays.items()}
-        parts.values = (<_Array>kept["values"]).tensor
-        parts.indices = (<_Array>kept["indices"]).tensor
-        parts.indptr = (<_Array>kept["indptr"]).tensor
-        if "bias" in kept:
-            parts.bias = (<_Array>kept["bias"]).tensor
-        if "slope" in kept:
-            parts.slope = (<_Array>kept["slope"]).tensor
-        parts.in_channels = in_channels
-        parts.block_rows = block_rows
-        parts.minimum = minimum
-        parts.maximum = maximum
-        parts.alpha = alpha
-        if len(strides) > MAX_SPATIAL:
-            raise InvalidArgumentError(
-                f"strides: must have at most {MAX_SPATIAL} entries, but has {len(strides)}")
-        self.strides.count = len(strides)
-        for axis, stride in enumerate(strides):
-            self.strides.size[axis] = stride
+        for i in range(SPARSE_CONV_INPUT_COUNT):
+            found = kept.get(sparse_conv_inputs[i].name.decode())
+            if found is not None:
+                op.constants[i] = (<_Array>found).described
+        op.in_channels = in_channels
+        op.block_rows = block_rows
+        op.minimum = minimum
+        op.maximum = maximum
+        op.alpha = alpha
+        for axis, stride in enumerate(strides[:SPMM_AXES]):
+            sizes[axis] = stride
         if isa is not None:
             encoded_isa = isa.encode(errors="replace")
             isa_name = encoded_isa
-        if not activation_from_name(activation.encode(), &parts.activation, &error):
-            raise refusal(&error)
-        if not check_strides(&self.strides, &error):
-            raise refusal(&error)
-        self.layer = create_layer(&parts, pixels, isa_name, vectors, &error)
+        options.isa = isa_request(isa_name, &why)
+        options.pixels = pixels
+        options.vectors = vectors
+        if (options.isa == NULL
+                or not activation_from_name(activation.encode(), &op.activation, &why)
+                or not sparse_conv_set_strides(
+                    &op.strides, sizes, len(strides), &why)):
+            raise refusal(&why)
+        self.strides = op.strides
+        self.layer = sparse_conv_pack(&op, &options, &why)
         if self.layer == NULL:
-            raise refusal(&error)
-        self.rows = (parts.indptr.dims[0] - 1) * block_rows
-        self.columns = in_channels
+            raise refusal(&why)
 
     def __dealloc__(self):
         spmm_layer_destroy(self.layer)
 
     @property
     def isa(self):
-        return spmm_layer_isa(self.layer).decode()
+        return spmm_layer_isa(self.layer).name.decode()
 
     @property
     def packed_bytes(self):
@@ -159,37 +175,40 @@ cdef class Layer:
         """
         cdef _Array x_array = _Array("X", x)
         cdef _Array y_array = _Array("Y", y, writable=True)
-        cdef _Array residual_array
-        cdef spmm_run run
-        cdef TaskData job
-        cdef int64_t y_dims[MAX_RANK]
-        cdef int64_t tasks, task
+        cdef _Array residual_array = None
+        cdef spmm_shape shape
+        cdef layer_job job
+        cdef int64_t y_dims[TENSOR_MAX_RANK]
+        cdef size_t rank = x_array.described.rank
+        cdef int64_t task
         cdef timespec start, end
-        cdef Message error
-        if not plan_run(&x_array.tensor, self.rows, self.columns, &self.strides, &run, y_dims,
-                        &error):
-            raise refusal(&error)
-        run.residual = NULL
+        cdef Status why
+        if not sparse_conv_shape(
+                &self.strides, self.layer, &x_array.described, &shape, y_dims, &why):
+            raise refusal(&why)
         if residual is not None:
             residual_array = _Array("residual", residual)
-            if not check_residual(&residual_array.tensor, y_dims, x_array.tensor.rank, &error):
-                raise refusal(&error)
-            run.residual = <const float*>residual_array.tensor.data
-        if not check_residual(&y_array.tensor, y_dims, x_array.tensor.rank, &error):
+            if not sparse_conv_check_like_y(
+                    &residual_array.described, b"residual", y_dims, rank, &why):
+                raise refusal(&why)
+        if not sparse_conv_check_like_y(&y_array.described, b"Y", y_dims, rank, &why):
             raise InvalidArgumentError("Y: must be float32 of the output's shape, but is not")
-        if is_empty(&run):
-            return 0.0
-        run.x = <const float*>x_array.tensor.data
-        run.y = <float*>y_array.tensor.data
-        job.layer = self.layer
-        job.run = &run
+        cdef const float* residual_data = NULL
+        if residual_array is not None:
+            residual_data = <const float*>residual_array.described.data
+        cdef int64_t rows = spmm_layer_rows(self.layer)
         with nogil:
             clock_gettime(CLOCK_MONOTONIC, &start)
-            tasks = spmm_task_count(self.layer, &run)
+            spmm_plan_make(&job.plan, self.layer, &shape)
+            job.operands.x = view_of(
+                <const float*>x_array.described.data, spmm_layer_columns(self.layer),
+                job.plan.input_plane)
+            job.operands.residual = view_of(residual_data, rows, job.plan.plane)
+            job.operands.y = view_of(<const float*>y_array.described.data, rows, job.plan.plane)
             if parallel:
-                parallel_openmp(run_task, &job, tasks)
+                openmp_run(layer_job_task, &job, job.plan.task_count)
             else:
-                for task in range(tasks):
-                    run_task(&job, task)
+                for task in range(job.plan.task_count):
+                    layer_job_task(&job, task)
             clock_gettime(CLOCK_MONOTONIC, &end)
         return <double>(end.tv_sec - start.tv_sec) + 1e-9 * <double>(end.tv_nsec - start.tv_nsec)

@@ -17,14 +17,16 @@ __all__ = ["Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
 class Kernel(NamedTuple):
     """One row of the microkernel table."""
 
+    family: str
+    """What it computes: ``spmm``, the sparse product over pixels, ``one_pixel``, ``copy``, ..."""
     isa: str
     """Instruction set."""
     features: str
     """CPU features it needs, as ``/proc/cpuinfo`` names them."""
     block_rows: int
-    """Output channels that share an input channel."""
+    """Output channels that share an input channel; 0 where the family has no such shape."""
     vectors: int
-    """Pixel tile, in vectors."""
+    """Pixel tile, in vectors; 0 likewise."""
     lanes: int
     """Floats in a vector."""
 

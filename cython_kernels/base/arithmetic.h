@@ -1,0 +1,17 @@
+/* Whole numbers that count things: none is negative. */
+#ifndef ORT_SPARSE_BASE_ARITHMETIC_H
+#define ORT_SPARSE_BASE_ARITHMETIC_H
+
+#include <stdint.h>
+
+/* a / b rounded up, for b > 0; a + b may not fit. */
+static inline int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline int64_t clamp(int64_t a, int64_t least, int64_t most) {
+    return smaller(most, larger(least, a));
+}
+
+#endif

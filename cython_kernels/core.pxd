@@ -1,0 +1,171 @@
+"""What the bindings call of the native library: declarations of its C headers."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t
+
+cdef extern from "base/status.h" nogil:
+    enum status_code:
+        STATUS_INVALID
+        STATUS_NO_MEMORY
+
+    struct Status "status":
+        status_code code
+        char message[512]
+
+    bint status_fail(Status*, status_code, const char* format, ...) noexcept
+    bint status_prefix(Status*, const char* format, ...) noexcept
+
+cdef extern from "base/isa.h" nogil:
+    struct Isa "isa":
+        const char* name
+        const char* features
+
+    const Isa* isa_of(int) noexcept
+    const char* const* isa_supported_names() noexcept
+    const Isa* isa_request(const char* name, Status*) noexcept
+
+cdef extern from "base/tensor.h" nogil:
+    enum:
+        TENSOR_MAX_RANK
+    enum:
+        TENSOR_FLOAT
+        TENSOR_UINT8
+        TENSOR_UINT16
+        TENSOR_INT32
+        TENSOR_FLOAT16
+
+    struct Tensor "tensor":
+        bint given
+        const void* data
+        int element_type
+        size_t rank
+        int64_t dims[TENSOR_MAX_RANK]
+
+    struct View "view":
+        float* pixels
+
+    View view_of(const float* pixels, int64_t channels, int64_t plane) noexcept
+
+cdef extern from "base/epilogue.h" nogil:
+    enum Activation "activation":
+        pass
+    enum:
+        ACTIVATION_COUNT
+
+    const char* activation_name(Activation) noexcept
+    bint activation_from_name(const char* name, Activation*, Status*) noexcept
+
+cdef extern from "simd/fma_peak.h" nogil:
+    double native_fma_peak "fma_peak"(const Isa*) noexcept
+
+cdef extern from "microkernels/microkernel.h" nogil:
+    enum microkernel_family:
+        pass
+
+    struct microkernel:
+        microkernel_family family
+        int block_rows
+        int vectors
+
+    struct microkernel_set:
+        int isa
+        int lanes
+        int count
+        const microkernel* rows
+
+    const microkernel_set* const* microkernel_table() noexcept
+    const char* microkernel_family_name(microkernel_family) noexcept
+
+cdef extern from "spmm/spmm.h" nogil:
+    enum:
+        SPMM_AXES
+
+    struct spmm_layer:
+        pass
+
+    struct spmm_options:
+        const Isa* isa
+        int64_t pixels
+        int vectors
+
+    struct spmm_shape:
+        int64_t batch
+
+    struct spmm_plan:
+        int64_t plane
+        int64_t input_plane
+        int64_t task_count
+
+    struct spmm_operands:
+        View x
+        View residual
+        View y
+
+    void spmm_layer_destroy(spmm_layer*) noexcept
+    const Isa* spmm_layer_isa(const spmm_layer*) noexcept
+    int64_t spmm_layer_rows(const spmm_layer*) noexcept
+    int64_t spmm_layer_columns(const spmm_layer*) noexcept
+    size_t spmm_layer_packed_bytes(const spmm_layer*) noexcept
+    void spmm_plan_make(spmm_plan*, const spmm_layer*, const spmm_shape*) noexcept
+
+cdef extern from "op/sparse_conv.h" nogil:
+    enum sparse_conv_input:
+        SPARSE_CONV_X
+        SPARSE_CONV_VALUES
+        SPARSE_CONV_INDICES
+        SPARSE_CONV_INDPTR
+        SPARSE_CONV_BIAS
+        SPARSE_CONV_RESIDUAL
+        SPARSE_CONV_SLOPE
+        SPARSE_CONV_INPUT_COUNT
+
+    struct sparse_conv_input_facts:
+        const char* name
+        bint optional
+        bint constant
+    const sparse_conv_input_facts* sparse_conv_inputs
+
+    struct sparse_conv_strides:
+        size_t count
+
+    struct sparse_conv:
+        Tensor constants[7]
+        int64_t in_channels
+        int64_t block_rows
+        sparse_conv_strides strides
+        Activation activation
+        float minimum
+        float maximum
+        float alpha
+
+    void sparse_conv_set_defaults(sparse_conv*) noexcept
+    bint sparse_conv_set_strides(
+        sparse_conv_strides*, const int64_t* sizes, size_t count, Status*) noexcept
+    int64_t sparse_conv_stride(const sparse_conv_strides*, size_t axis) noexcept
+    spmm_layer* sparse_conv_pack(const sparse_conv*, const spmm_options*, Status*) noexcept
+    bint sparse_conv_shape(
+        const sparse_conv_strides*, const spmm_layer*, const Tensor* x, spmm_shape*,
+        int64_t* y_dims, Status*) noexcept
+    bint sparse_conv_check_like_y(
+        const Tensor*, const char* name, const int64_t* y_dims, size_t rank, Status*) noexcept
+    void sparse_conv_infer_dims(
+        const sparse_conv_strides*, int64_t block_rows, int64_t indptr_length, size_t rank,
+        int64_t* dims) noexcept
+    int64_t sparse_conv_pixels(
+        const sparse_conv_strides*, const int64_t* x_dims, size_t rank) noexcept
+
+cdef extern from "drivers/drivers.h" nogil:
+    enum Threading "threading":
+        THREADING_SESSION
+        THREADING_OPENMP
+
+    bint threading_from_name(const char* name, Threading*, Status*) noexcept
+    const char* threading_name(Threading) noexcept
+
+    struct layer_job:
+        spmm_plan plan
+        spmm_operands operands
+
+    ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
+    void layer_job_task(void* job, size_t task) noexcept
+    void openmp_run(task_function, void* data, size_t count) noexcept

@@ -1,0 +1,25 @@
+#include "drivers/drivers.h"
+
+#include <string.h>
+
+#include "base/scratch.h"
+
+_Static_assert((int)SCRATCH_FLOATS >= (int)SPMM_SCRATCH_FLOATS, "a thread's scratch must suffice");
+
+static const char* const names[] = {"session", "openmp"};
+
+const char* threading_name(enum threading threading) { return names[threading]; }
+
+int threading_from_name(const char* name, enum threading* threading, struct status* status) {
+    for (int i = THREADING_SESSION; i <= THREADING_OPENMP; i++) {
+        if (strcmp(names[i], name) != 0) continue;
+        *threading = (enum threading)i;
+        return 1;
+    }
+    return status_fail(status, STATUS_INVALID, "must be session or openmp, but is '%.64s'", name);
+}
+
+void layer_job_task(void* job, size_t task) {
+    const struct layer_job* run = job;
+    spmm_run_task(&run->plan, &run->operands, (int64_t)task, scratch_of_thread());
+}

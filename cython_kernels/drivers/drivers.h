@@ -1,0 +1,28 @@
+/* Who runs tasks: the threads of a session, or an OpenMP team. */
+#ifndef ORT_SPARSE_DRIVERS_DRIVERS_H
+#define ORT_SPARSE_DRIVERS_DRIVERS_H
+
+#include "base/status.h"
+#include "base/task.h"
+#include "spmm/spmm.h"
+
+/* What `ort_sparse.threading` asks for. */
+enum threading { THREADING_SESSION, THREADING_OPENMP };
+
+/* Returns whether there is such a way. */
+int threading_from_name(const char* name, enum threading*, struct status*);
+const char* threading_name(enum threading);
+
+/* One run of a layer, for whatever runs its tasks. */
+struct layer_job {
+    struct spmm_plan plan;
+    struct spmm_operands operands;
+};
+
+/* Runs one task of a layer_job in the scratch of this thread. */
+void layer_job_task(void* job, size_t task);
+
+/* Runs all tasks on a team of threads (OMP_NUM_THREADS). */
+void openmp_run(task_function, void* data, size_t count);
+
+#endif

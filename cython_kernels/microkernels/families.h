@@ -1,0 +1,24 @@
+/* All bodies for one instruction set, and its rows of the table. The including file has included
+ * the header of vector primitives, and defines SPMM_SHAPES and SPMM_LOAD_AHEAD. */
+#include "microkernels/copy_body.h"
+#include "microkernels/one_pixel_body.h"
+#include "microkernels/spmm_body.h"
+
+#define SPMM_ROW_OF(isa, nr, mr) \
+    {MICROKERNEL_SPMM, nr, mr, {.spmm = spmm_kernel_##isa##_##nr##x##mr}},
+#define SPMM_ROW_(isa, nr, mr) SPMM_ROW_OF(isa, nr, mr)
+#define SPMM_ROW(nr, mr) SPMM_ROW_(SIMD_ISA, nr, mr)
+#define ONE_PIXEL_ROW(nr) {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
+
+static const struct microkernel SIMD_NAME(rows)[] = {
+    {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
+    {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
+    {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
+    ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ROW) SPMM_SHAPES(SPMM_ROW)};
+
+const struct microkernel_set SIMD_NAME(microkernels) = {
+    .isa = SIMD_PASTE(ISA_, SIMD_ISA),
+    .lanes = SIMD_LANES,
+    .count = sizeof SIMD_NAME(rows) / sizeof SIMD_NAME(rows)[0],
+    .rows = SIMD_NAME(rows),
+};

@@ -1,0 +1,109 @@
+/* What a microkernel is, and the table of all of them.
+ *
+ * A family of microkernels has one generic body, `<family>_body.h`, over the vector primitives of
+ * simd/. A thin file for each instruction set includes all bodies, and names the shapes to make. */
+#ifndef ORT_SPARSE_MICROKERNELS_MICROKERNEL_H
+#define ORT_SPARSE_MICROKERNELS_MICROKERNEL_H
+
+#include <stdint.h>
+
+#include "base/cache.h"
+#include "base/epilogue.h"
+#include "base/isa.h"
+
+enum {
+    SPMM_GROUP_ROWS = 4,
+    SPMM_MAX_LANES = 16,
+    SPMM_MAX_VECTORS = 6,
+    SPMM_AHEAD_STEPS = 4 /* for which channel numbers are loaded, past the last step too */
+};
+
+/* All groups of one section, over one tile of pixels, or over several that lie side by side
+ * (spmm/spmm.h has the glossary). */
+struct spmm_call {
+    const float* panel;   /* pixels of the first channel of the slab */
+    int64_t panel_stride; /* floats from one channel to the next */
+    const float* values;
+    const uint16_t* channels;
+    const uint16_t* group_steps;
+    const uint16_t* group_rows;
+    int64_t groups;
+
+    int64_t tiles; /* of `vectors` vectors each */
+    int prefetch;  /* whether to ask for rows of Y ahead of writing them */
+    int tail;      /* valid lanes of the last tile's last vector, 1 .. lanes */
+
+    /* First row of the chunk, first pixel of the tile; strides count floats from row to row. */
+    float* y;
+    const float* residual; /* added in the first slab, or NULL */
+    int64_t y_stride, residual_stride;
+
+    int first, last;          /* whether this is the first and the last slab */
+    struct epilogue epilogue; /* from the first row of the chunk on */
+};
+
+typedef void (*spmm_kernel)(const struct spmm_call*);
+
+/* Sums of all groups of one section for planes of one pixel: no epilogue. */
+typedef void (*one_pixel_kernel)(const struct spmm_call*);
+
+/* Y of one pixel from `rows` of these sums. */
+typedef void (*finish_kernel)(const struct spmm_call*, const float* sums, int64_t rows);
+
+/* Copies `rows` rows of `count` floats; strides count floats. If `pad`, each row of `to` has room
+ * for whole vectors, and what lies after the `count` floats does not matter. */
+typedef void (*copy_kernel)(float* to, int64_t to_stride, const float* from, int64_t from_stride,
+                            int64_t rows, int64_t count, int pad);
+
+/* Copies `rows` rows of `count` floats that lie `step` floats apart in `from`. */
+typedef void (*copy_every_kernel)(float* to, int64_t to_stride, const float* from,
+                                  int64_t from_stride, int64_t rows, int64_t count, int64_t step);
+
+/* X(enumerator, name): the families. */
+#define MICROKERNEL_FAMILY_LIST(X)        \
+    X(MICROKERNEL_SPMM, "spmm")           \
+    X(MICROKERNEL_ONE_PIXEL, "one_pixel") \
+    X(MICROKERNEL_FINISH, "finish")       \
+    X(MICROKERNEL_COPY, "copy")           \
+    X(MICROKERNEL_COPY_EVERY, "copy_every")
+
+#define MICROKERNEL_ENUMERATOR(enumerator, name) enumerator,
+enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
+#undef MICROKERNEL_ENUMERATOR
+
+/* One row of the table. */
+struct microkernel {
+    enum microkernel_family family;
+    int block_rows; /* rows that share an input channel: NR; 0 where that does not matter */
+    int vectors;    /* pixels of a tile, in vectors: MR; likewise */
+    union {
+        spmm_kernel spmm;
+        one_pixel_kernel one_pixel;
+        finish_kernel finish;
+        copy_kernel copy;
+        copy_every_kernel copy_every;
+    } run;
+};
+
+/* The rows of one instruction set. */
+struct microkernel_set {
+    enum isa_id isa;
+    int lanes; /* floats in a vector */
+    int count;
+    const struct microkernel* rows;
+};
+
+/* The table: a set for each instruction set of this architecture, best first; NULL ends the list.
+ */
+const struct microkernel_set* const* microkernel_table(void);
+
+/* The set of an instruction set that this CPU can run. */
+const struct microkernel_set* microkernel_set_of(const struct isa*);
+
+/* The row of this shape, or NULL. */
+const struct microkernel* microkernel_find(const struct microkernel_set*, enum microkernel_family,
+                                           int64_t block_rows, int vectors);
+
+const char* microkernel_family_name(enum microkernel_family);
+
+#endif

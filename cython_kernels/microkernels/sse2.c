@@ -1,0 +1,14 @@
+/* The microkernels for SSE2. */
+#if defined(__x86_64__)
+#include "simd/sse2.h"
+
+#include "microkernels/microkernel.h"
+
+/* X(block rows, vectors). */
+#define SPMM_SHAPES(X) X(1, 1) X(1, 2) X(1, 3) X(2, 1) X(2, 2) X(2, 3) X(4, 1) X(4, 2)
+/* Whether to load channel numbers some steps ahead of use. */
+#define SPMM_LOAD_AHEAD 1
+
+#include "microkernels/families.h"
+#include "simd/end_target.h"
+#endif

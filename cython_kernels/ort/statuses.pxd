@@ -1,0 +1,17 @@
+"""Between our statuses and ONNX Runtime's."""
+
+from core cimport *
+from ort.onnxruntime_abi cimport *
+
+
+cdef inline bint succeeded(const OrtApi* api, OrtStatus* status) noexcept nogil:
+    """Tell whether a call succeeded, and release its status."""
+    if status == NULL:
+        return True
+    api.ReleaseStatus(status)
+    return False
+
+
+cdef inline OrtStatus* to_ort_status(const OrtApi* api, const Status* found) noexcept nogil:
+    return api.CreateStatus(
+        ORT_FAIL if found.code == STATUS_NO_MEMORY else ORT_INVALID_ARGUMENT, found.message)
