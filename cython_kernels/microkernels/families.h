@@ -1,5 +1,12 @@
 /* All bodies for one instruction set, and its rows of the table. The including file has included
  * the header of vector primitives, and defines SPMM_SHAPES and SPMM_LOAD_AHEAD. */
+/* A layer takes any tile from one vector to the widest, so there are no gaps. */
+#define SPMM_UP_TO_2(X, nr) X(nr, 1) X(nr, 2)
+#define SPMM_UP_TO_3(X, nr) SPMM_UP_TO_2(X, nr) X(nr, 3)
+#define SPMM_UP_TO_4(X, nr) SPMM_UP_TO_3(X, nr) X(nr, 4)
+#define SPMM_UP_TO_5(X, nr) SPMM_UP_TO_4(X, nr) X(nr, 5)
+#define SPMM_UP_TO_6(X, nr) SPMM_UP_TO_5(X, nr) X(nr, 6)
+
 #include "microkernels/copy_body.h"
 #include "microkernels/one_pixel_body.h"
 #include "microkernels/spmm_body.h"

@@ -5,7 +5,7 @@
 #include "microkernels/microkernel.h"
 
 /* X(block rows, vectors). */
-#define SPMM_SHAPES(X) X(1, 1) X(1, 2) X(1, 3) X(2, 1) X(2, 2) X(2, 3) X(4, 1) X(4, 2)
+#define SPMM_SHAPES(X) SPMM_UP_TO_3(X, 1) SPMM_UP_TO_3(X, 2) SPMM_UP_TO_2(X, 4)
 /* Whether to load channel numbers some steps ahead of use. */
 #define SPMM_LOAD_AHEAD 1
 
