@@ -40,6 +40,9 @@ CACHED_OUTPUT = 400_000
 CACHED_TENSOR = 130_000
 """The same for a change of layout, which reads and writes."""
 
+CHEAP_ACTIVATIONS = ("none", "clip", "leaky_relu", "prelu")
+"""Activations that cost nothing beside the rest."""
+
 EXTRA_ACTIVATIONS = ("hard_swish", "silu", "sigmoid")
 """Activations that take more than an instruction or two, and that ONNX Runtime may run apart."""
 
