@@ -36,15 +36,15 @@ def supported_isas():
 def kernel_table():
     table = []
     cdef const microkernel_set* const* found = microkernel_table()
-    cdef const microkernel* row
+    cdef const microkernel* entry
     cdef const Isa* isa
     while found[0] != NULL:
         isa = isa_of(found[0].isa)
         for i in range(found[0].count):
-            row = &found[0].rows[i]
+            entry = &found[0].entries[i]
             table.append((
-                microkernel_family_name(row.family).decode(), isa.name.decode(),
-                isa.features.decode(), row.block_rows, row.vectors, found[0].lanes))
+                microkernel_family_name(entry.family).decode(), isa.name.decode(),
+                isa.features.decode(), entry.block_rows, entry.vectors, found[0].lanes))
         found += 1
     return table
 

@@ -71,7 +71,7 @@ cdef extern from "microkernels/microkernel.h" nogil:
         int isa
         int lanes
         int count
-        const microkernel* rows
+        const microkernel* entries
 
     const microkernel_set* const* microkernel_table() noexcept
     const char* microkernel_family_name(microkernel_family) noexcept

@@ -1,4 +1,4 @@
-/* All bodies for one instruction set, and its rows of the table. The including file has included
+/* All bodies for one instruction set, and its entries of the table. The including file has included
  * the header of vector primitives, and defines SPMM_SHAPES and SPMM_LOAD_AHEAD. */
 /* A layer takes any tile from one vector to the widest, so there are no gaps. */
 #define SPMM_UP_TO_2(X, nr) X(nr, 1) X(nr, 2)
@@ -11,21 +11,22 @@
 #include "microkernels/one_pixel_body.h"
 #include "microkernels/spmm_body.h"
 
-#define SPMM_ROW_OF(isa, nr, mr) \
+#define SPMM_ENTRY_OF(isa, nr, mr) \
     {MICROKERNEL_SPMM, nr, mr, {.spmm = spmm_kernel_##isa##_##nr##x##mr}},
-#define SPMM_ROW_(isa, nr, mr) SPMM_ROW_OF(isa, nr, mr)
-#define SPMM_ROW(nr, mr) SPMM_ROW_(SIMD_ISA, nr, mr)
-#define ONE_PIXEL_ROW(nr) {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
+#define SPMM_ENTRY_(isa, nr, mr) SPMM_ENTRY_OF(isa, nr, mr)
+#define SPMM_ENTRY(nr, mr) SPMM_ENTRY_(SIMD_ISA, nr, mr)
+#define ONE_PIXEL_ENTRY(nr) \
+    {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
 
-static const struct microkernel SIMD_NAME(rows)[] = {
+static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
     {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
     {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
-    ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ROW) SPMM_SHAPES(SPMM_ROW)};
+    ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),
     .lanes = SIMD_LANES,
-    .count = sizeof SIMD_NAME(rows) / sizeof SIMD_NAME(rows)[0],
-    .rows = SIMD_NAME(rows),
+    .count = sizeof SIMD_NAME(entries) / sizeof SIMD_NAME(entries)[0],
+    .entries = SIMD_NAME(entries),
 };

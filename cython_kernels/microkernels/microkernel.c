@@ -26,9 +26,10 @@ const struct microkernel* microkernel_find(const struct microkernel_set* set,
                                            enum microkernel_family family, int64_t block_rows,
                                            int vectors) {
     for (int i = 0; i < set->count; i++) {
-        const struct microkernel* row = &set->rows[i];
-        if (row->family == family && row->block_rows == block_rows && row->vectors == vectors) {
-            return row;
+        const struct microkernel* entry = &set->entries[i];
+        if (entry->family == family && entry->block_rows == block_rows &&
+            entry->vectors == vectors) {
+            return entry;
         }
     }
     return NULL;

@@ -50,14 +50,15 @@ typedef void (*one_pixel_kernel)(const struct spmm_call*);
 /* Y of one pixel from `rows` of these sums. */
 typedef void (*finish_kernel)(const struct spmm_call*, const float* sums, int64_t rows);
 
-/* Copies `rows` rows of `count` floats; strides count floats. If `pad`, each row of `to` has room
- * for whole vectors, and what lies after the `count` floats does not matter. */
+/* Copies `count` pixels of each of `planes` planes; strides count floats from plane to plane. If
+ * `pad`, each plane of `to` has room for whole vectors, and what lies after the pixels does not
+ * matter. */
 typedef void (*copy_kernel)(float* to, int64_t to_stride, const float* from, int64_t from_stride,
-                            int64_t rows, int64_t count, int pad);
+                            int64_t planes, int64_t count, int pad);
 
-/* Copies `rows` rows of `count` floats that lie `step` floats apart in `from`. */
+/* The same for pixels that lie `step` floats apart in `from`. */
 typedef void (*copy_every_kernel)(float* to, int64_t to_stride, const float* from,
-                                  int64_t from_stride, int64_t rows, int64_t count, int64_t step);
+                                  int64_t from_stride, int64_t planes, int64_t count, int64_t step);
 
 /* X(enumerator, name): the families. */
 #define MICROKERNEL_FAMILY_LIST(X)        \
@@ -71,7 +72,7 @@ typedef void (*copy_every_kernel)(float* to, int64_t to_stride, const float* fro
 enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
 #undef MICROKERNEL_ENUMERATOR
 
-/* One row of the table. */
+/* One entry of the table. */
 struct microkernel {
     enum microkernel_family family;
     int block_rows; /* rows that share an input channel: NR; 0 where that does not matter */
@@ -85,12 +86,12 @@ struct microkernel {
     } run;
 };
 
-/* The rows of one instruction set. */
+/* The entries of one instruction set. */
 struct microkernel_set {
     enum isa_id isa;
     int lanes; /* floats in a vector */
     int count;
-    const struct microkernel* rows;
+    const struct microkernel* entries;
 };
 
 /* The table: a set for each instruction set of this architecture, best first; NULL ends the list.
@@ -100,7 +101,7 @@ const struct microkernel_set* const* microkernel_table(void);
 /* The set of an instruction set that this CPU can run. */
 const struct microkernel_set* microkernel_set_of(const struct isa*);
 
-/* The row of this shape, or NULL. */
+/* The entry of this shape, or NULL. */
 const struct microkernel* microkernel_find(const struct microkernel_set*, enum microkernel_family,
                                            int64_t block_rows, int vectors);
 

@@ -68,7 +68,7 @@ SIMD_INLINE void spmm_step(vec sum[SPMM_GROUP_ROWS][SPMM_MAX_VECTORS], const cha
  * that starts at `first`. One copy for all tiles: the constants of an exponential would not fit
  * into registers beside the sums. */
 static SIMD_ONE_COPY void spmm_activate_group(const struct spmm_call* t, float* first, int tail,
-                                              const uint16_t* group_rows, int nr, const vec* tile,
+                                              const uint16_t* group_rows, int nr, const vec* sums,
                                               int vectors) {
     const struct epilogue* epilogue = &t->epilogue;
     vec slope[SPMM_GROUP_ROWS];
@@ -83,7 +83,7 @@ static SIMD_ONE_COPY void spmm_activate_group(const struct spmm_call* t, float* 
     case activation:                                                                      \
         for (int v = 0; v < vectors; v++) {                                               \
             SIMD_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {                       \
-                const vec x = simd_activate(activation, tile[r * vectors + v], slope[r]); \
+                const vec x = simd_activate(activation, sums[r * vectors + v], slope[r]); \
                 spmm_store_pixels(y[r], v, vectors, tail, x);                             \
             }                                                                             \
         }                                                                                 \
@@ -153,11 +153,11 @@ SIMD_INLINE void spmm_group(const struct spmm_call* t, const struct spmm_call* s
             }
         }
         if (t->epilogue.activation > ACTIVATION_CLIP) {
-            vec tile[SPMM_GROUP_ROWS * SPMM_MAX_VECTORS];
+            vec sums[SPMM_GROUP_ROWS * SPMM_MAX_VECTORS];
             SIMD_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
-                SIMD_UNROLL for (int v = 0; v < mr; v++) tile[r * mr + v] = sum[r][v];
+                SIMD_UNROLL for (int v = 0; v < mr; v++) sums[r * mr + v] = sum[r][v];
             }
-            spmm_activate_group(shared, t->y, tail, group_rows, nr, tile, mr);
+            spmm_activate_group(shared, t->y, tail, group_rows, nr, sums, mr);
             return;
         }
     }

@@ -40,10 +40,10 @@ static int find_kernels(struct spmm_layer* layer) {
     const struct microkernel_set* set = microkernel_set_of(layer->isa);
     int widest = 0;
     for (int vectors = 1; vectors <= SPMM_MAX_VECTORS; vectors++) {
-        const struct microkernel* row =
+        const struct microkernel* entry =
             microkernel_find(set, MICROKERNEL_SPMM, layer->block_rows, vectors);
-        if (row == NULL) break;
-        layer->kernels[vectors - 1] = row->run.spmm;
+        if (entry == NULL) break;
+        layer->kernels[vectors - 1] = entry->run.spmm;
         widest = vectors;
     }
     layer->lanes = set->lanes;

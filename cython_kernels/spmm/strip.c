@@ -51,7 +51,7 @@ static int64_t input_pixel(const struct spmm_shape* shape, int64_t p) {
 }
 
 /* Splits the `count` pixels of a span from pixel `first` on into stretches, which end where an
- * image's range ends and, if strided, where a row of pixels does. */
+ * image's range ends and, if strided, where a scanline does. */
 static void find_stretches(const struct piece_run* run, int64_t span, int64_t first, int64_t count,
                            struct strip* strip) {
     const struct spmm_zone* zone = run->zone;
@@ -63,8 +63,8 @@ static void find_stretches(const struct piece_run* run, int64_t span, int64_t fi
         int64_t image = (position + i) / zone->pixels, within = (position + i) % zone->pixels;
         int64_t p = zone->first + within, left = zone->pixels - within;
         if (run->plan->strided) {
-            int64_t row = shape->output_size[SPMM_AXES - 1];
-            left = smaller(left, row - p % row);
+            int64_t scanline = shape->output_size[SPMM_AXES - 1];
+            left = smaller(left, scanline - p % scanline);
         }
         struct stretch* found = &strip->stretches[strip->stretch_count++];
         found->image = image;
