@@ -113,6 +113,17 @@ cdef class _Array:
         PyBuffer_Release(&self.view)
 
 
+cdef _Array float_array(str name, array):
+    found = _Array(name, array)
+    if found.described.element_type != TENSOR_FLOAT:
+        raise InvalidArgumentError(f"{name}: must be float32, but is not")
+    return found
+
+
+cdef double seconds_between(const timespec* start, const timespec* end):
+    return <double>(end.tv_sec - start.tv_sec) + 1e-9 * <double>(end.tv_nsec - start.tv_nsec)
+
+
 cdef class Layer:
     """One packed layer; `ort_sparse.kernels` is its documented face."""
 
@@ -177,7 +188,7 @@ cdef class Layer:
         cdef _Array y_array = _Array("Y", y, writable=True)
         cdef _Array residual_array = None
         cdef spmm_shape shape
-        cdef layer_job job
+        cdef spmm_job job
         cdef int64_t y_dims[TENSOR_MAX_RANK]
         cdef size_t rank = x_array.described.rank
         cdef int64_t task
@@ -206,9 +217,95 @@ cdef class Layer:
             job.operands.residual = view_of(residual_data, rows, job.plan.plane)
             job.operands.y = view_of(<const float*>y_array.described.data, rows, job.plan.plane)
             if parallel:
-                openmp_run(layer_job_task, &job, job.plan.task_count)
+                openmp_run(spmm_job_task, &job, job.plan.task_count)
             else:
                 for task in range(job.plan.task_count):
-                    layer_job_task(&job, task)
+                    spmm_job_task(&job, task)
             clock_gettime(CLOCK_MONOTONIC, &end)
-        return <double>(end.tv_sec - start.tv_sec) + 1e-9 * <double>(end.tv_nsec - start.tv_nsec)
+        return seconds_between(&start, &end)
+
+
+cdef class Conv:
+    """One dense convolution of few input channels a group; `ort_sparse.kernels` documents it."""
+
+    cdef conv_layer* layer
+    cdef conv_geometry geometry
+
+    def __cinit__(self, weights, bias, slope, *, int64_t groups, strides, dilations, pads_begin,
+                  pads_end, str activation, float minimum, float maximum, float alpha, isa):
+        cdef _Array weights_array = float_array("weights", weights)
+        cdef _Array bias_array = float_array("bias", bias)
+        cdef _Array slope_array = None if slope is None else float_array("slope", slope)
+        cdef Epilogue epilogue
+        cdef Status why
+        cdef const char* isa_name = NULL
+        cdef const int64_t* dims = weights_array.described.dims
+        self.geometry.groups = groups
+        self.geometry.out_channels = dims[0]
+        self.geometry.in_channels = dims[1] * groups
+        for axis in range(2):
+            self.geometry.kernel[axis] = dims[2 + axis]
+            self.geometry.stride[axis] = strides[axis]
+            self.geometry.dilation[axis] = dilations[axis]
+            self.geometry.pad_begin[axis] = pads_begin[axis]
+            self.geometry.pad_end[axis] = pads_end[axis]
+        if isa is not None:
+            encoded_isa = isa.encode(errors="replace")
+            isa_name = encoded_isa
+        cdef const Isa* found = isa_request(isa_name, &why)
+        if found == NULL or not activation_from_name(
+                activation.encode(), &epilogue.activation, &why):
+            raise refusal(&why)
+        epilogue.minimum = minimum
+        epilogue.maximum = maximum
+        epilogue.alpha = alpha
+        epilogue.bias = <const float*>bias_array.described.data
+        epilogue.slope = NULL
+        if slope_array is not None:
+            epilogue.slope = <const float*>slope_array.described.data
+        self.layer = conv_layer_create(
+            &self.geometry, <const float*>weights_array.described.data, &epilogue, found, &why)
+        if self.layer == NULL:
+            raise refusal(&why)
+
+    def __dealloc__(self):
+        conv_layer_destroy(self.layer)
+
+    def output_size(self, int64_t height, int64_t width):
+        cdef conv_plan plan
+        cdef Status why
+        cdef int64_t size[2]
+        size[0] = height
+        size[1] = width
+        if not conv_plan_make(&plan, self.layer, 1, size, &why):
+            raise refusal(&why)
+        return plan.output_size[0], plan.output_size[1]
+
+    def run(self, x, y, bint parallel):
+        """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
+        cdef _Array x_array = float_array("X", x)
+        cdef _Array y_array = _Array("Y", y, writable=True)
+        cdef const int64_t* dims = x_array.described.dims
+        cdef conv_job job
+        cdef int64_t task
+        cdef timespec start, end
+        cdef Status why
+        cdef bint valid
+        with nogil:
+            clock_gettime(CLOCK_MONOTONIC, &start)
+            valid = conv_plan_make(&job.plan, self.layer, dims[0], &dims[2], &why)
+            if valid:
+                job.operands.x = view_of(
+                    <const float*>x_array.described.data, dims[1], dims[2] * dims[3])
+                job.operands.y = view_of(
+                    <const float*>y_array.described.data, self.geometry.out_channels,
+                    job.plan.output_size[0] * job.plan.output_size[1])
+                if parallel:
+                    openmp_run(conv_job_task, &job, job.plan.task_count)
+                else:
+                    for task in range(job.plan.task_count):
+                        conv_job_task(&job, task)
+            clock_gettime(CLOCK_MONOTONIC, &end)
+        if not valid:
+            raise refusal(&why)
+        return seconds_between(&start, &end)

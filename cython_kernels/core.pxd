@@ -52,6 +52,14 @@ cdef extern from "base/epilogue.h" nogil:
     enum:
         ACTIVATION_COUNT
 
+    struct Epilogue "epilogue":
+        Activation activation
+        float minimum
+        float maximum
+        float alpha
+        const float* bias
+        const float* slope
+
     const char* activation_name(Activation) noexcept
     bint activation_from_name(const char* name, Activation*, Status*) noexcept
 
@@ -108,6 +116,35 @@ cdef extern from "spmm/spmm.h" nogil:
     size_t spmm_layer_packed_bytes(const spmm_layer*) noexcept
     void spmm_plan_make(spmm_plan*, const spmm_layer*, const spmm_shape*) noexcept
 
+cdef extern from "dense/conv.h" nogil:
+    struct conv_geometry:
+        int64_t in_channels
+        int64_t out_channels
+        int64_t groups
+        int64_t* kernel
+        int64_t* stride
+        int64_t* dilation
+        int64_t* pad_begin
+        int64_t* pad_end
+
+    struct conv_layer:
+        pass
+
+    struct conv_plan:
+        int64_t batch
+        const int64_t* output_size
+        int64_t task_count
+
+    struct conv_operands:
+        View x
+        View y
+
+    conv_layer* conv_layer_create(
+        const conv_geometry*, const float* weights, const Epilogue*, const Isa*, Status*) noexcept
+    void conv_layer_destroy(conv_layer*) noexcept
+    bint conv_plan_make(
+        conv_plan*, const conv_layer*, int64_t batch, const int64_t* input_size, Status*) noexcept
+
 cdef extern from "op/sparse_conv.h" nogil:
     enum sparse_conv_input:
         SPARSE_CONV_X
@@ -162,10 +199,15 @@ cdef extern from "drivers/drivers.h" nogil:
     bint threading_from_name(const char* name, Threading*, Status*) noexcept
     const char* threading_name(Threading) noexcept
 
-    struct layer_job:
+    struct spmm_job:
         spmm_plan plan
         spmm_operands operands
 
+    struct conv_job:
+        conv_plan plan
+        conv_operands operands
+
+    void conv_job_task(void* job, size_t task) noexcept
     ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
-    void layer_job_task(void* job, size_t task) noexcept
+    void spmm_job_task(void* job, size_t task) noexcept
     void openmp_run(task_function, void* data, size_t count) noexcept

@@ -35,3 +35,24 @@ class Layer:
         y: NDArray[Any],
         parallel: bool,
     ) -> float: ...
+
+class Conv:
+    def __init__(
+        self,
+        weights: NDArray[Any],
+        bias: NDArray[Any],
+        slope: NDArray[Any] | None,
+        *,
+        groups: int,
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        pads_begin: Sequence[int],
+        pads_end: Sequence[int],
+        activation: str,
+        minimum: float,
+        maximum: float,
+        alpha: float,
+        isa: str | None,
+    ) -> None: ...
+    def output_size(self, height: int, width: int) -> tuple[int, int]: ...
+    def run(self, x: NDArray[Any], y: NDArray[Any], parallel: bool) -> float: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from . import _native
 from .errors import InvalidArgumentError
-from .op import SparseConv1x1, output_shape
+from .op import Activation, SparseConv1x1, output_shape
 
-__all__ = ["Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
+__all__ = ["Conv", "Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
 
 
 class Kernel(NamedTuple):
@@ -172,3 +173,109 @@ class Layer:
             if array is not None and not array.flags.c_contiguous:
                 raise InvalidArgumentError(f"{name}: must be C-contiguous, but is not")
         return self._native.run(x, residual, out, parallel)
+
+
+class Conv:
+    """A dense convolution of few input channels a group, such as a depthwise layer or a stem.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (output channels, input channels / groups, height, width), float32
+        At most 256 numbers for an output channel.
+    bias : ndarray, shape (output channels,), float32, optional
+    groups : int
+    strides, dilations : tuple of two int
+        Along height and width.
+    pads : tuple of four int
+        Zeros before height and width, and behind them, as in ONNX.
+    activation : Activation, optional
+    slope : ndarray, shape (output channels,), float32, optional
+        Of the activation ``prelu``.
+    isa : str, optional
+        Instruction set; by default ``ORT_SPARSE_ISA``, or else the best that this CPU has.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an array has another shape or dtype, a number breaks its rule, or the CPU lacks the
+        instruction set.
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[Any],
+        bias: NDArray[Any] | None = None,
+        *,
+        groups: int = 1,
+        strides: Sequence[int] = (1, 1),
+        dilations: Sequence[int] = (1, 1),
+        pads: Sequence[int] = (0, 0, 0, 0),
+        activation: Activation | None = None,
+        slope: NDArray[Any] | None = None,
+        isa: str | None = None,
+    ) -> None:
+        activation = activation or Activation()
+        if weights.ndim != 4:
+            raise InvalidArgumentError(f"weights: must have rank 4, but has shape {weights.shape}")
+        for name, numbers, count in (
+            ("strides", strides, 2),
+            ("dilations", dilations, 2),
+            ("pads", pads, 4),
+        ):
+            if len(numbers) != count:
+                raise InvalidArgumentError(f"{name}: must be {count} numbers, but is {numbers}")
+        rows = weights.shape[0]
+        bias = np.zeros(rows, np.float32) if bias is None else bias
+        for name, array in (("bias", bias), ("slope", slope)):
+            if array is not None and array.shape != (rows,):
+                raise InvalidArgumentError(
+                    f"{name}: must have shape ({rows},), but has {array.shape}"
+                )
+        if (slope is not None) != (activation.name == "prelu"):
+            raise InvalidArgumentError("slope: must be given with activation prelu and no other")
+        self._channels = weights.shape[1] * groups, rows
+        self._native = _native.Conv(
+            weights,
+            bias,
+            slope,
+            groups=groups,
+            strides=strides,
+            dilations=dilations,
+            pads_begin=pads[:2],
+            pads_end=pads[2:],
+            activation=activation.name,
+            minimum=activation.minimum,
+            maximum=activation.maximum,
+            alpha=activation.alpha,
+            isa=isa,
+        )
+
+    def __call__(self, x: NDArray[Any], *, parallel: bool = True) -> NDArray[np.float32]:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, input channels, height, width), float32
+            C-contiguous.
+        parallel : bool
+            Whether to use an OpenMP team; the numbers are the same.
+
+        Returns
+        -------
+        ndarray, shape (batch, output channels, height, width), float32
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``x`` has another shape or dtype, or is smaller than the kernel.
+        """
+        channels, rows = self._channels
+        if x.ndim != 4 or x.shape[1] != channels or not x.flags.c_contiguous:
+            raise InvalidArgumentError(
+                f"X: must be C-contiguous of shape (batch, {channels}, height, width), "
+                f"but has shape {x.shape}"
+            )
+        size = self._native.output_size(*x.shape[2:])
+        y = np.empty((x.shape[0], rows, *size), np.float32)
+        self._native.run(x, y, parallel)
+        return y

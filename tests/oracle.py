@@ -82,3 +82,34 @@ def random_op(
         strides=strides,
         activation=activation,
     )
+
+
+def conv(
+    x: NDArray[Any],
+    weights: NDArray[Any],
+    *,
+    groups: int,
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    pads: tuple[int, int, int, int],
+) -> NDArray[Any]:
+    """Return ONNX's Conv of (batch, channels, height, width), without bias."""
+    padded = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+    batch, _, *size = padded.shape
+    kernel = weights.shape[2:]
+    height, width = (
+        (size[axis] - dilations[axis] * (kernel[axis] - 1) - 1) // strides[axis] + 1
+        for axis in range(2)
+    )
+    padded = padded.reshape(batch, groups, -1, *size)
+    weights = weights.reshape(groups, -1, *weights.shape[1:])
+    y = np.zeros((batch, groups, weights.shape[1], height, width))
+    for row, column in np.ndindex(*kernel):
+        top, left = row * dilations[0], column * dilations[1]
+        pixels = padded[
+            ...,
+            top : top + (height - 1) * strides[0] + 1 : strides[0],
+            left : left + (width - 1) * strides[1] + 1 : strides[1],
+        ]
+        y += np.einsum("ngchw,goc->ngohw", pixels, weights[..., row, column])
+    return y.reshape(batch, -1, height, width)

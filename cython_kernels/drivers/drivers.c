@@ -4,7 +4,9 @@
 
 #include "base/scratch.h"
 
-_Static_assert((int)SCRATCH_FLOATS >= (int)SPMM_SCRATCH_FLOATS, "a thread's scratch must suffice");
+_Static_assert((int)SCRATCH_FLOATS >= (int)SPMM_SCRATCH_FLOATS &&
+                   (int)SCRATCH_FLOATS >= (int)CONV_SCRATCH_FLOATS,
+               "a thread's scratch must suffice");
 
 static const char* const names[] = {"session", "openmp"};
 
@@ -19,7 +21,12 @@ int threading_from_name(const char* name, enum threading* threading, struct stat
     return status_fail(status, STATUS_INVALID, "must be session or openmp, but is '%.64s'", name);
 }
 
-void layer_job_task(void* job, size_t task) {
-    const struct layer_job* run = job;
+void spmm_job_task(void* job, size_t task) {
+    const struct spmm_job* run = job;
     spmm_run_task(&run->plan, &run->operands, (int64_t)task, scratch_of_thread());
+}
+
+void conv_job_task(void* job, size_t task) {
+    const struct conv_job* run = job;
+    conv_run_task(&run->plan, &run->operands, (int64_t)task, scratch_of_thread());
 }

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "base/task.h"
+#include "dense/conv.h"
 #include "spmm/spmm.h"
 
 /* What `ort_sparse.threading` asks for. */
@@ -14,13 +15,19 @@ int threading_from_name(const char* name, enum threading*, struct status*);
 const char* threading_name(enum threading);
 
 /* One run of a layer, for whatever runs its tasks. */
-struct layer_job {
+struct spmm_job {
     struct spmm_plan plan;
     struct spmm_operands operands;
 };
 
-/* Runs one task of a layer_job in the scratch of this thread. */
-void layer_job_task(void* job, size_t task);
+struct conv_job {
+    struct conv_plan plan;
+    struct conv_operands operands;
+};
+
+/* Run one task of a job in the scratch of this thread. */
+void spmm_job_task(void* job, size_t task);
+void conv_job_task(void* job, size_t task);
 
 /* Runs all tasks on a team of threads (OMP_NUM_THREADS). */
 void openmp_run(task_function, void* data, size_t count);

@@ -7,6 +7,7 @@
 #define SPMM_UP_TO_5(X, nr) SPMM_UP_TO_4(X, nr) X(nr, 5)
 #define SPMM_UP_TO_6(X, nr) SPMM_UP_TO_5(X, nr) X(nr, 6)
 
+#include "microkernels/conv_body.h"
 #include "microkernels/copy_body.h"
 #include "microkernels/one_pixel_body.h"
 #include "microkernels/spmm_body.h"
@@ -15,6 +16,8 @@
     {MICROKERNEL_SPMM, nr, mr, {.spmm = spmm_kernel_##isa##_##nr##x##mr}},
 #define SPMM_ENTRY_(isa, nr, mr) SPMM_ENTRY_OF(isa, nr, mr)
 #define SPMM_ENTRY(nr, mr) SPMM_ENTRY_(SIMD_ISA, nr, mr)
+#define CONV_ENTRY(cells, stride) \
+    {MICROKERNEL_CONV, cells, stride, {.conv = SIMD_NAME(conv_##cells##_##stride)}},
 #define ONE_PIXEL_ENTRY(nr) \
     {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
 
@@ -22,7 +25,7 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
     {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
     {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
-    ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
+    CONV_SHAPES(CONV_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),

@@ -15,6 +15,7 @@ enum {
     SPMM_GROUP_ROWS = 4,
     SPMM_MAX_LANES = 16,
     SPMM_MAX_VECTORS = 6,
+    CONV_MAX_CELLS = 5,  /* of a column of a kernel that has a microkernel of its own */
     SPMM_AHEAD_STEPS = 4 /* for which channel numbers are loaded, past the last step too */
 };
 
@@ -60,29 +61,49 @@ typedef void (*copy_kernel)(float* to, int64_t to_stride, const float* from, int
 typedef void (*copy_every_kernel)(float* to, int64_t to_stride, const float* from,
                                   int64_t from_stride, int64_t planes, int64_t count, int64_t step);
 
+/* One channel of a convolution: for each pixel of a rectangle, the sum over taps of a weight and a
+ * pixel of the input, which is padded so that every tap reads inside it. */
+struct conv_call {
+    const float* input;     /* what tap offsets count from, for the first pixel */
+    int64_t input_step;     /* floats from there to the same for the next row of pixels */
+    const int32_t* offsets; /* floats, one for each tap: column by column of the kernel */
+    const float* weights;   /* likewise */
+    int64_t taps;
+
+    float* y;
+    int64_t y_step; /* floats from one row of pixels to the next */
+    int64_t height, width;
+    struct epilogue epilogue; /* from this channel on */
+};
+
+/* Reads whole vectors: up to lanes - 1 floats past the last pixel of a row. */
+typedef void (*conv_kernel)(const struct conv_call*);
+
 /* X(enumerator, name): the families. */
-#define MICROKERNEL_FAMILY_LIST(X)        \
-    X(MICROKERNEL_SPMM, "spmm")           \
-    X(MICROKERNEL_ONE_PIXEL, "one_pixel") \
-    X(MICROKERNEL_FINISH, "finish")       \
-    X(MICROKERNEL_COPY, "copy")           \
-    X(MICROKERNEL_COPY_EVERY, "copy_every")
+#define MICROKERNEL_FAMILY_LIST(X)          \
+    X(MICROKERNEL_SPMM, "spmm")             \
+    X(MICROKERNEL_ONE_PIXEL, "one_pixel")   \
+    X(MICROKERNEL_FINISH, "finish")         \
+    X(MICROKERNEL_COPY, "copy")             \
+    X(MICROKERNEL_COPY_EVERY, "copy_every") \
+    X(MICROKERNEL_CONV, "conv")
 
 #define MICROKERNEL_ENUMERATOR(enumerator, name) enumerator,
 enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
 #undef MICROKERNEL_ENUMERATOR
 
-/* One entry of the table. */
+/* One entry of the table. What does not matter for a family is 0. */
 struct microkernel {
     enum microkernel_family family;
-    int block_rows; /* rows that share an input channel: NR; 0 where that does not matter */
-    int vectors;    /* pixels of a tile, in vectors: MR; likewise */
+    int block_rows; /* rows that share an input channel: NR; of conv: height of the kernel */
+    int vectors;    /* pixels of a tile, in vectors: MR; of conv: stride along the height */
     union {
         spmm_kernel spmm;
         one_pixel_kernel one_pixel;
         finish_kernel finish;
         copy_kernel copy;
         copy_every_kernel copy_every;
+        conv_kernel conv;
     } run;
 };
 

@@ -85,14 +85,14 @@ cdef inline void destroy_kernel(void* data) noexcept nogil:
 
 
 cdef inline OrtStatus* run_job(
-        const Kernel* kernel, layer_job* job, OrtKernelContext* context) noexcept nogil:
+        const Kernel* kernel, spmm_job* job, OrtKernelContext* context) noexcept nogil:
     cdef int64_t tasks = job.plan.task_count
     if tasks == 1:
-        layer_job_task(job, 0)
+        spmm_job_task(job, 0)
     elif tasks > 1 and kernel.threads == THREADING_OPENMP:
-        openmp_run(layer_job_task, job, tasks)
+        openmp_run(spmm_job_task, job, tasks)
     elif tasks > 1:
-        return kernel.api.KernelContext_ParallelFor(context, layer_job_task, tasks, 0, job)
+        return kernel.api.KernelContext_ParallelFor(context, spmm_job_task, tasks, 0, job)
     return NULL
 
 
@@ -106,7 +106,7 @@ cdef inline OrtStatus* compute(void* data, OrtKernelContext* context) noexcept n
     cdef int64_t y_dims[TENSOR_MAX_RANK]
     cdef void* y = NULL
     cdef spmm_shape shape
-    cdef layer_job job
+    cdef spmm_job job
     cdef Status why
     cdef int64_t rows
     cdef OrtStatus* failure = api.KernelContext_GetInput(context, SPARSE_CONV_X, &x_value)

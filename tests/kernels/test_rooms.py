@@ -15,11 +15,12 @@ ROOMS = {
     "simd": {"base"},
     "microkernels": {"base", "simd"},
     "spmm": {"base", "microkernels"},
+    "dense": {"base", "microkernels"},
     "op": {"base", "spmm"},
-    "drivers": {"base", "spmm"},
+    "drivers": {"base", "spmm", "dense"},
     "ort": {"core"},
     # Cython's face of the C headers, for `ort` and for the calls from Python.
-    "core": {"base", "simd", "microkernels", "spmm", "op", "drivers"},
+    "core": {"base", "simd", "microkernels", "spmm", "dense", "op", "drivers"},
     "_native": {"core", "ort"},
 }
 
@@ -36,7 +37,9 @@ def room_of(path: str) -> str:
 
 
 def files() -> list[Path]:
-    return [path for path in SOURCES.rglob("*.[chp]*") if path.suffix in (".c", ".h", ".pxd", ".pyx")]
+    return [
+        path for path in SOURCES.rglob("*.[chp]*") if path.suffix in (".c", ".h", ".pxd", ".pyx")
+    ]
 
 
 def uses_of(path: Path) -> set[str]:

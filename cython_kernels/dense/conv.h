@@ -1,0 +1,68 @@
+/* A convolution of few input channels a group, Y = act(W * X + b): depthwise layers of any kernel,
+ * stride, dilation, padding and channel multiplier, and stems. Planes stay as they are (CHW).
+ *
+ * Packed once, planned for a shape, run as tasks, like the layers of spmm/. One spatial axis is two
+ * with a height of 1. */
+#ifndef ORT_SPARSE_DENSE_CONV_H
+#define ORT_SPARSE_DENSE_CONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/epilogue.h"
+#include "base/isa.h"
+#include "base/status.h"
+#include "base/tensor.h"
+
+enum { CONV_AXES = 2 /* height, width */ };
+
+/* Of each output pixel: input channels of a group times cells of the kernel. */
+enum { CONV_MAX_TAPS = 256 };
+
+/* As the attributes of ONNX's Conv. */
+struct conv_geometry {
+    int64_t in_channels, out_channels, groups;
+    int64_t kernel[CONV_AXES], stride[CONV_AXES], dilation[CONV_AXES];
+    int64_t pad_begin[CONV_AXES], pad_end[CONV_AXES];
+};
+
+struct conv_layer;
+
+/* Packs the weights, (out_channels, in_channels / groups, height, width) floats; copies everything
+ * it needs. The bias may be NULL for zeros. Returns NULL with the status filled in where the
+ * geometry breaks a rule or memory is short. */
+struct conv_layer* conv_layer_create(const struct conv_geometry*, const float* weights,
+                                     const struct epilogue*, const struct isa*, struct status*);
+void conv_layer_destroy(struct conv_layer*); /* NULL is allowed */
+
+/* Depends on the layer and the shape only. The layer must outlive it. */
+struct conv_plan {
+    const struct conv_layer* layer;
+    int64_t batch, input_size[CONV_AXES], output_size[CONV_AXES];
+    /* A block of output pixels is computed for all output channels of a group from a padded copy of
+     * its input. Columns that lie a stride apart are next to each other in the copy, so that every
+     * tap reads whole vectors. */
+    int64_t block_size[CONV_AXES], block_count[CONV_AXES];
+    int64_t phase_floats;   /* of the columns of one remainder by the stride */
+    int64_t line_floats;    /* of a line of pixels: all remainders */
+    int64_t channel_floats; /* of an input channel */
+    int32_t offsets[CONV_MAX_TAPS];
+    int64_t blocks, blocks_per_task;
+    int64_t task_count; /* 0 if Y has no element */
+};
+
+/* Returns 0 with the status filled in where the shape breaks a rule. */
+int conv_plan_make(struct conv_plan*, const struct conv_layer*, int64_t batch,
+                   const int64_t input_size[CONV_AXES], struct status*);
+
+struct conv_operands {
+    struct view x, y;
+};
+
+/* Floats of scratch that a task needs, aligned to a cache line. */
+enum { CONV_SCRATCH_FLOATS = 32 << 10 };
+
+void conv_run_task(const struct conv_plan*, const struct conv_operands*, int64_t task,
+                   float* scratch);
+
+#endif
