@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import onnxruntime
 
-SOURCE = Path(__file__).parents[1] / "examples" / "c" / "run_model.c"
+PROJECT = Path(__file__).parents[1]
+SOURCE = PROJECT / "examples" / "c" / "run_model.c"
+
+
+def find_c_compiler() -> str:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, "a C compiler is needed, as for the installation"
+    return compiler
+
+
+def host_flags() -> list[str]:
+    """Return the flags with which the program builds; it finds our header, as ORT's is absent."""
+    declarations = PROJECT / "cython_kernels" / "ort"
+    return ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{os.fspath(declarations)}"]
 
 
 def build_c_host(folder: Path) -> Path:
     """Compile the program into this folder; return its path."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    assert compiler, "a C compiler is needed, as for the installation"
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
     target = folder / "run_model"
     (folder / "libonnxruntime.so.1").symlink_to(library)  # the name that the loader looks for
     subprocess.run(
         [
-            compiler,
+            find_c_compiler(),
             "-g",
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
+            *host_flags(),
             SOURCE,
             library,
             f"-Wl,-rpath,{folder}",

@@ -47,16 +47,24 @@ static void add_zone(struct spmm_plan* plan, struct spmm_zone zone) {
     plan->task_count += zone.tasks;
 }
 
+/* The other sizes of an array without elements may be any, too large to be multiplied. */
+static int is_empty(const struct spmm_shape* shape) {
+    int empty = shape->batch == 0;
+    for (int axis = 0; axis < SPMM_AXES; axis++) empty |= shape->output_size[axis] == 0;
+    return empty;
+}
+
 void spmm_plan_make(struct spmm_plan* plan, const struct spmm_layer* layer,
                     const struct spmm_shape* shape) {
-    *plan = (struct spmm_plan){.layer = layer, .shape = *shape, .plane = 1, .input_plane = 1};
+    *plan = (struct spmm_plan){.layer = layer, .shape = *shape};
+    if (is_empty(shape)) return;
+    plan->plane = plan->input_plane = 1;
     for (int axis = 0; axis < SPMM_AXES; axis++) {
         plan->plane *= shape->output_size[axis];
         plan->input_plane *= shape->input_size[axis];
         plan->strided |= shape->stride[axis] != 1;
     }
     const int64_t batch = shape->batch, plane = plan->plane;
-    if (batch == 0 || plane == 0) return;
     plan->one_pixel = spmm_is_one_pixel(plan);
     /* A narrow tile touches few cache lines in each of many rows of Y. Where those come from
      * memory, they had better be asked for early, and in runs that the hardware's prefetcher knows.

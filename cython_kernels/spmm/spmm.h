@@ -93,7 +93,7 @@ struct spmm_zone {
 struct spmm_plan {
     const struct spmm_layer* layer;
     struct spmm_shape shape;
-    int64_t plane, input_plane; /* pixels of an image of Y and X */
+    int64_t plane, input_plane; /* pixels of an image of Y and X; 0 if Y has no element */
     int strided;
     int wide_strips; /* whether strips are wider than a tile */
     int prefetch;    /* whether kernels prefetch Y */

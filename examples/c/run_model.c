@@ -3,14 +3,22 @@
  *     run_model MODEL.onnx libort_sparse.so
  *
  * Fills the input with a ramp from -1 to 1, dynamic sizes with 1, and prints the first output, one
- * number a line. The only line that an application needs for SparseConv1x1 is marked. */
+ * number a line. The only line that an application needs for SparseConv1x1 is marked. To compile,
+ * in this folder, with an unpacked release of ONNX Runtime for C in $ORT:
+ *
+ *     cc -std=c11 -o run_model run_model.c -I"$ORT/include" -L"$ORT/lib" -lonnxruntime
+ *
+ * With the library alone, as in the Python wheel, which has no header, the declarations of this
+ * project serve:
+ *
+ *     cc -std=c11 -o run_model run_model.c -I../../cython_kernels/ort libonnxruntime.so.1 */
 #include <stdio.h>
 #include <stdlib.h>
 
 #if __has_include(<onnxruntime_c_api.h>)
 #include <onnxruntime_c_api.h>
 #else
-#include "onnxruntime_slice.h"
+#include "onnxruntime_abi.h"
 #endif
 
 static const OrtApi* ort;

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from arm64_toolchain import COMPILER, PROJECT, compile_flags, tool_output
+from arm64_toolchain import COMPILER, KERNELS, compile_flags, tool_output
 
 TARGET = 1.25
 """Instructions of an inner loop, at most, as a multiple of the least that it needs."""
@@ -80,9 +80,10 @@ class Loop:
 
 def compile_kernels(folder: Path) -> Path:
     """Return the object file of the NEON microkernels, compiled as for the library."""
-    target = folder / "spmm_neon.o"
-    source = PROJECT / "cython_kernels" / "microkernels" / "spmm_neon.c"
-    subprocess.run([COMPILER, *compile_flags(), "-fPIC", "-c", source, "-o", target], check=True)
+    target = folder / "neon.o"
+    source = KERNELS / "microkernels" / "neon.c"
+    flags = [*compile_flags(), "-fPIC", f"-I{KERNELS}"]
+    subprocess.run([COMPILER, *flags, "-c", source, "-o", target], check=True)
     return target
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
+KERNELS = PROJECT / "cython_kernels"
 COMPILER = "aarch64-linux-gnu-gcc"
 LIBRARIES = Path("/usr/aarch64-linux-gnu/lib")  # where Debian puts them
 TOOLS = (COMPILER, "aarch64-linux-gnu-nm", "aarch64-linux-gnu-objdump", "qemu-aarch64")

@@ -6,22 +6,23 @@ import subprocess
 
 import pytest
 from arm64_instructions import TARGET, compile_kernels, count_instructions
-from arm64_toolchain import COMPILER, PROJECT, compile_flags, emulate
+from arm64_toolchain import COMPILER, KERNELS, PROJECT, compile_flags, emulate
 
 pytestmark = pytest.mark.arm64
-
-KERNELS = PROJECT / "cython_kernels"
 
 
 def test_every_row_is_right(arm64_root, tmp_path):
     program = tmp_path / "test_spmm"
+    tests = PROJECT / "tests"
+    rooms = ("base", "simd", "microkernels", "spmm")
     sources = [
-        PROJECT / "tests" / "kernels" / "c" / "test_spmm.c",
-        *sorted(KERNELS.glob("spmm*.c")),
-        *sorted(KERNELS.glob("microkernels/spmm*.c")),
+        tests / "oracle.c",
+        *sorted(tests.glob("kernels/c/*.c")),
+        *(source for room in rooms for source in sorted(KERNELS.glob(f"{room}/*.c"))),
     ]
+    includes = [f"-I{KERNELS}", f"-I{tests}"]
     subprocess.run(
-        [COMPILER, *compile_flags(), f"-I{KERNELS}", *sources, "-lm", "-o", program], check=True
+        [COMPILER, *compile_flags(), *includes, *sources, "-lm", "-o", program], check=True
     )
     done = emulate(arm64_root, program, "1")  # rounds; the oracle's float64 is slow in emulation
     assert done.returncode == 0, done.stderr

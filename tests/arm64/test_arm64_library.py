@@ -8,7 +8,8 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from arm64_toolchain import COMPILER, PROJECT, emulate, tool_output
+from arm64_toolchain import COMPILER, emulate, tool_output
+from c_host import SOURCE, host_flags
 
 import ort_sparse
 from ort_sparse import zoo
@@ -32,8 +33,7 @@ def run_model(arm64_root, arm64_library, arm64_runtime, tmp_path_factory):
     program = tmp_path_factory.mktemp("c") / "run_model"
     subprocess.run(
         [
-            *(COMPILER, "-std=c11", "-Wall", "-Wextra", "-Werror"),
-            PROJECT / "examples" / "c" / "run_model.c",
+            *(COMPILER, *host_flags(), SOURCE),
             arm64_runtime / "libonnxruntime.so.1",
             "-Wl,--allow-shlib-undefined",  # C++ of ONNX Runtime, found when it is loaded
             *("-o", program),

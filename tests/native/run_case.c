@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cache.h"
+#include "base/tensor.h"
+#include "drivers/drivers.h"
 #include "node_case.h"
-#include "parallel_openmp.h"
+#include "op/sparse_conv.h"
 
-enum { RESIDUAL = 5, GUARD_FLOATS = 32 };
+enum { GUARD_FLOATS = 32 };
 
 static const float guard = 12345.0f;
 
@@ -18,28 +21,28 @@ static void require(int holds, const char* rule, const char* found) {
     abort();
 }
 
-/* Tells the kernels the sizes of the caches of the case. */
-int64_t __wrap_spmm_panel_budget(void);
-int64_t __wrap_spmm_l2_bytes(void);
-static _Atomic int64_t panel_bytes = 48 << 10, l2_bytes = 1 << 20;
-int64_t __wrap_spmm_panel_budget(void) { return atomic_load(&panel_bytes); }
-int64_t __wrap_spmm_l2_bytes(void) { return atomic_load(&l2_bytes); }
+/* The linker puts these in the place of base/cache.c: the case says how large the caches are. */
+int64_t __wrap_cache_l1_bytes(void);
+int64_t __wrap_cache_l2_bytes(void);
+static _Atomic int64_t l1_bytes = 48 << 10, l2_bytes = 1 << 20;
+int64_t __wrap_cache_l1_bytes(void) { return atomic_load(&l1_bytes); }
+int64_t __wrap_cache_l2_bytes(void) { return atomic_load(&l2_bytes); }
 
-/* Stands for the OpenMP driver. */
-void parallel_openmp(void (*task)(void*, size_t), void* data, size_t count) {
+/* Stands for drivers/openmp.c. */
+void openmp_run(task_function task, void* data, size_t count) {
     for (size_t i = 0; i < count; i++) task(data, i);
 }
 
 /* --- Y, between guards. */
 
 struct output {
-    struct fake_run run; /* first, so that a run can be cast to its output */
+    OrtKernelContext run; /* first, so that a run can be cast to its output */
     float* memory;
     size_t count;
     float* in_place; /* memory to take instead of new one, or NULL */
 };
 
-static void* take_output(struct fake_run* run, size_t bytes) {
+static void* take_output(OrtKernelContext* run, size_t bytes) {
     struct output* output = (struct output*)run;
     if (output->in_place != NULL) return output->in_place;
     output->count = bytes / sizeof(float);
@@ -68,18 +71,18 @@ static void check_guards(struct output* output) {
 
 /* --- Steps. Each returns whether it succeeded, and checks that it may fail if it did. */
 
-static int has_succeeded(const struct node_case* c, fake_status* status, int must_succeed) {
+static int has_succeeded(const struct node_case* c, OrtStatus* status, int must_succeed) {
     if (status == NULL) return 1;
-    require(fake_message(status)[0] != 0, "an error must have a message", "none");
+    require(status->message[0] != 0, "an error must have a message", "none");
     require(!must_succeed || !c->is_valid || fake_has_failed(), "a valid node must run",
-            fake_message(status));
-    if (c->message != NULL) strcpy(c->message, fake_message(status));
+            status->message);
+    if (c->error != NULL) *c->error = *status;
     fake_release(status);
     return 0;
 }
 
-static void check_y(const struct node_case* c, const struct fake_tensor* x,
-                    const struct fake_tensor* residual, const struct fake_tensor* y) {
+static void check_y(const struct node_case* c, const OrtValue* x, const OrtValue* residual,
+                    const OrtValue* y) {
     if (c->has_special_numbers || fake_element_count(y) == 0) return;
     /* An attribute of a wrong type looks absent where the call fails that would have told. */
     if (!c->is_valid && fake_has_failed()) return;
@@ -90,67 +93,88 @@ static void check_y(const struct node_case* c, const struct fake_tensor* x,
 }
 
 /* A residual may have no element where X has none. */
-static float* copy_floats(const struct fake_tensor* tensor) {
-    size_t bytes = (size_t)fake_element_count(tensor) * fake_element_size(tensor->element_type);
+static float* copy_floats(const OrtValue* tensor) {
+    size_t bytes = fake_bytes(tensor);
     float* copy = malloc(bytes + 1);
     if (copy != NULL && bytes > 0) memcpy(copy, tensor->data, bytes);
     return copy;
 }
 
-static int run_once(const struct node_case* c, const struct fake_custom_op* op, void* kernel,
-                    int number, int threads) {
-    struct fake_tensor x = c->x[number], residual = c->residual[number];
-    int has_residual = c->node.input_count > RESIDUAL && c->node.inputs[RESIDUAL].given;
+/* Of a valid node, whose X is as shape inference was told. */
+static void check_inferred(const OrtValue* inferred, const OrtValue* y) {
+    if (inferred->rank == 0) return;
+    require(inferred->rank == y->rank, "the inferred rank must be Y's", "another");
+    for (size_t i = 0; i < y->rank; i++) {
+        require(inferred->dims[i] == -1 || inferred->dims[i] == y->dims[i],
+                "an inferred size must be Y's", "another");
+    }
+}
+
+static int run_once(const struct node_case* c, const OrtCustomOp* op, void* kernel,
+                    const OrtValue* inferred, int number, int threads) {
+    OrtValue x = c->x[number], residual = c->residual[number];
+    int has_residual =
+        c->node.input_count > SPARSE_CONV_RESIDUAL && c->node.inputs[SPARSE_CONV_RESIDUAL].given;
     struct output output = {.run = {.threads = threads, .take_output = take_output}};
     output.run.input_count = c->node.input_count;
     output.run.inputs[0] = &x;
-    output.run.inputs[RESIDUAL] = has_residual ? &residual : NULL;
+    output.run.inputs[SPARSE_CONV_RESIDUAL] = has_residual ? &residual : NULL;
     float* copy = NULL;
-    if (has_residual && c->in_place && residual.element_type == FAKE_FLOAT) {
+    if (has_residual && c->in_place && residual.element_type == TENSOR_FLOAT) {
         copy = copy_floats(&residual);
         if (copy == NULL) return 0;
         residual.data = copy;
         /* ONNX Runtime reuses the memory if Y has the same shape, which then the kernel checks. */
         output.in_place = copy;
     }
-    fake_status* status = op->compute(kernel, &output.run);
+    OrtStatus* status = op->KernelComputeV2(kernel, &output.run);
     check_guards(&output);
     int succeeded = has_succeeded(c, status, 1);
-    if (succeeded) check_y(c, &x, has_residual ? &c->residual[number] : NULL, &output.run.y);
+    if (succeeded) {
+        check_y(c, &x, has_residual ? &c->residual[number] : NULL, &output.run.y);
+        /* A call that fails looks like an absent attribute: all strides are 1. */
+        if (inferred != NULL && c->is_valid && !fake_has_failed()) {
+            check_inferred(inferred, &output.run.y);
+        }
+    }
     free(output.memory);
     free(copy);
     return succeeded;
 }
 
-static void ask_inplace(const struct fake_custom_op* op) {
+static void ask_inplace(const OrtCustomOp* op) {
     int *inputs = NULL, *outputs = NULL;
-    size_t count = op->may_inplace(&inputs, &outputs);
-    require(count == 0 || (inputs[0] == RESIDUAL && outputs[0] == 0),
+    size_t count = op->GetMayInplace(&inputs, &outputs);
+    require(count == 0 || (inputs[0] == SPARSE_CONV_RESIDUAL && outputs[0] == 0),
             "Y may take the memory of the residual only", "another input");
-    op->release_inplace(inputs, outputs);
+    op->ReleaseMayInplace(inputs, outputs);
 }
 
-static int create_and_run(const struct node_case* c, const struct fake_custom_op* op, int threads) {
-    struct fake_node node = c->node;
+static int create_and_run(const struct node_case* c, const OrtCustomOp* op, int threads) {
+    OrtShapeInferContext inference = {.node = &c->node};
     void* kernel = NULL;
     /* ONNX Runtime goes on without the shape. */
-    if (op->infer_shape != NULL) has_succeeded(c, op->infer_shape(op, &node), 0);
+    if (op->InferOutputShapeFn != NULL) {
+        has_succeeded(c, op->InferOutputShapeFn(op, &inference), 0);
+    }
     ask_inplace(op);
-    if (!has_succeeded(c, op->create(op, fake_api(), &node, &kernel), 1)) {
+    if (!has_succeeded(c, op->CreateKernelV2(op, fake_api(), &c->node, &kernel), 1)) {
         require(kernel == NULL, "there is no kernel where its creation failed", "one");
         return 0;
     }
     require(kernel != NULL, "there must be a kernel or an error", "neither");
     int succeeded = 1;
-    for (int i = 0; i < c->run_count; i++) succeeded &= run_once(c, op, kernel, i, threads);
-    op->destroy(kernel);
+    for (int i = 0; i < c->run_count; i++) {
+        succeeded &= run_once(c, op, kernel, i == 0 ? &inference.y.tensor : NULL, i, threads);
+    }
+    op->KernelDestroy(kernel);
     return succeeded;
 }
 
 int run_case(const struct node_case* c, int threads) {
-    struct fake_session_options options = {0};
+    OrtSessionOptions options = {0};
     if (c->threading != NULL) fake_configure(&options, "ort_sparse.threading", c->threading);
-    atomic_store(&panel_bytes, c->panel_bytes);
+    atomic_store(&l1_bytes, c->l1_bytes);
     atomic_store(&l2_bytes, c->l2_bytes);
     if (!has_succeeded(c, RegisterCustomOps(&options, fake_ort(c->version)), 1)) return 0;
     long live = fake_live_objects();

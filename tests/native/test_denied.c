@@ -20,13 +20,13 @@ static void require(int holds, const char* rule, int number) {
 static int deny_registration(void (*deny)(long)) {
     static int runtime;
     for (int n = 1;; n++) {
-        struct fake_session_options options = {0};
+        OrtSessionOptions options = {0};
         long live = fake_live_objects();
         char version[16];
         snprintf(version, sizeof version, "1.31.%d", ++runtime);
-        const struct fake_api_base* base = fake_ort(version);
+        const OrtApiBase* base = fake_ort(version);
         deny(n);
-        fake_status* status = RegisterCustomOps(&options, base);
+        OrtStatus* status = RegisterCustomOps(&options, base);
         int failed = fake_has_failed();
         deny(0);
         require((status != NULL) == failed, "a failed registration must say so", n);

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 
 #include "node_case.h"
+#include "op/sparse_conv.h"
 
 enum { THREADS = 6, NODES = 4 };
 
 static int rounds;
 static struct node_case nodes[NODES];
 static void* shared_kernel;
-static const struct fake_custom_op* op;
+static const OrtCustomOp* op;
 
 static void require(int holds, const char* rule) {
     if (holds) return;
@@ -22,19 +23,22 @@ static void require(int holds, const char* rule) {
     exit(1);
 }
 
-static void* take_output(struct fake_run* run, size_t bytes) {
+static void* take_output(OrtKernelContext* run, size_t bytes) {
     (void)run;
     return malloc(bytes);
 }
 
 static void run_shared_kernel(void) {
     const struct node_case* c = &nodes[0];
-    struct fake_tensor x = c->x[0], residual = c->residual[0];
-    struct fake_run run = {
-        .inputs = {&x}, .input_count = 7, .threads = 3, .take_output = take_output};
-    if (c->has_residual) run.inputs[5] = &residual;
-    require(op->compute(shared_kernel, &run) == NULL, "a run must succeed");
-    require(compare_with_oracle(c, &x, run.inputs[5], &run.y) < 1e-5, "Y must be right");
+    OrtValue x = c->x[0], residual = c->residual[0];
+    OrtKernelContext run = {.inputs = {&x},
+                            .input_count = SPARSE_CONV_INPUT_COUNT,
+                            .threads = 3,
+                            .take_output = take_output};
+    if (c->has_residual) run.inputs[SPARSE_CONV_RESIDUAL] = &residual;
+    require(op->KernelComputeV2(shared_kernel, &run) == NULL, "a run must succeed");
+    require(compare_with_oracle(c, &x, run.inputs[SPARSE_CONV_RESIDUAL], &run.y) < 1e-5,
+            "Y must be right");
     free(run.y.data);
 }
 
@@ -58,13 +62,13 @@ static void make_nodes(void) {
             .block_rows = 3,
             .columns = 69,
             .density = 128,
-            .parts = 3,
+            .parts = CASE_BIAS | CASE_RESIDUAL,
             .activation = (uint8_t)i,
             .rank = 1,
             .batch = 4,
             .sizes = {21, 3, 3},
             .seed = 128,
-            .panel_bytes = (uint8_t)(60 + 60 * i),
+            .l1 = (uint8_t)(60 + 60 * i),
         };
         decode_case(&nodes[i], (const uint8_t*)&header, sizeof header);
     }
@@ -77,17 +81,17 @@ int main(int argc, char** argv) {
     /* ThreadSanitizer does not see accesses of more than 16 bytes. */
     setenv("ORT_SPARSE_ISA", "portable", 1);
     make_nodes();
-    struct fake_session_options options = {0};
+    OrtSessionOptions options = {0};
     require(RegisterCustomOps(&options, fake_ort("1.17.3")) == NULL, "registration must succeed");
     op = options.op;
-    struct fake_node node = nodes[0].node;
-    require(op->create(op, fake_api(), &node, &shared_kernel) == NULL, "a kernel must be created");
+    require(op->CreateKernelV2(op, fake_api(), &nodes[0].node, &shared_kernel) == NULL,
+            "a kernel must be created");
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         require(pthread_create(&threads[i], NULL, work, &numbers[i]) == 0, "a thread must start");
     }
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    op->destroy(shared_kernel);
+    op->KernelDestroy(shared_kernel);
     for (int i = 0; i < NODES; i++) release_case(&nodes[i]);
     printf("test_threads: %d threads, %d rounds each\n", THREADS, rounds);
     return 0;
