@@ -204,6 +204,11 @@ int conv_plan_make(struct conv_plan* plan, const struct conv_layer* layer, int64
     const struct conv_geometry* g = &layer->geometry;
     *plan = (struct conv_plan){.layer = layer, .batch = batch};
     for (int axis = 0; axis < CONV_AXES; axis++) {
+        if (input_size[axis] > INT_MAX) {
+            return status_fail(status, STATUS_INVALID,
+                               "X: must be at most 2**31-1 pixels %s, but is %lld",
+                               axis == HEIGHT ? "high" : "wide", (long long)input_size[axis]);
+        }
         int64_t padded = input_size[axis] + g->pad_begin[axis] + g->pad_end[axis];
         int64_t extent = input_extent(g, axis, 1);
         if (padded < extent) {

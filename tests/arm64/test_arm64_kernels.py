@@ -11,13 +11,14 @@ from arm64_toolchain import COMPILER, KERNELS, PROJECT, compile_flags, emulate
 pytestmark = pytest.mark.arm64
 
 
-def test_every_row_is_right(arm64_root, tmp_path):
-    program = tmp_path / "test_spmm"
+@pytest.mark.parametrize("name", ["test_spmm", "test_conv"])
+def test_every_kernel_is_right(arm64_root, tmp_path, name):
+    program = tmp_path / name
     tests = PROJECT / "tests"
-    rooms = ("base", "simd", "microkernels", "spmm")
+    rooms = ("base", "simd", "microkernels", "spmm", "dense")
     sources = [
         tests / "oracle.c",
-        *sorted(tests.glob("kernels/c/*.c")),
+        *(tests / "kernels" / "c" / f"{part}.c" for part in ("problem", name)),
         *(source for room in rooms for source in sorted(KERNELS.glob(f"{room}/*.c"))),
     ]
     includes = [f"-I{KERNELS}", f"-I{tests}"]

@@ -39,8 +39,9 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def test_kernels(address_programs):
-    assert "portable is right" in run(address_programs / "test_spmm", "2")
+@pytest.mark.parametrize(("program", "rounds"), [("test_spmm", "2"), ("test_conv", "6")])
+def test_kernels(address_programs, program, rounds):
+    assert "portable is right" in run(address_programs / program, rounds)
 
 
 def test_denied_allocations_and_calls(address_programs):
