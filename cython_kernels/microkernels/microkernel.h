@@ -7,7 +7,6 @@
 
 #include <stdint.h>
 
-#include "base/cache.h"
 #include "base/epilogue.h"
 #include "base/isa.h"
 

@@ -1,4 +1,5 @@
 /* The sparse product over tiles of pixels: what runs nearly all the time. */
+#include "base/cache.h"
 #include "microkernels/microkernel.h"
 #include "microkernels/packed_steps.h"
 #include "simd/activations.h"

@@ -1,6 +1,5 @@
 """Registering the operator's domain with a session's options."""
 
-from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, strtol
 from libc.string cimport strcmp
 

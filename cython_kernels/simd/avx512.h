@@ -3,8 +3,6 @@
 #define ORT_SPARSE_SIMD_AVX512_H
 
 #include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "simd/compiler.h"
 

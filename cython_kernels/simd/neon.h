@@ -4,8 +4,6 @@
 #define ORT_SPARSE_SIMD_NEON_H
 
 #include <arm_neon.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "simd/compiler.h"
 

@@ -9,7 +9,6 @@
 #define ORT_SPARSE_SIMD_PORTABLE_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "simd/compiler.h"
 

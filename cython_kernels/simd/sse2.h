@@ -4,8 +4,6 @@
 #define ORT_SPARSE_SIMD_SSE2_H
 
 #include <emmintrin.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "simd/compiler.h"
 

@@ -3,6 +3,7 @@
 #define ORT_SPARSE_SPMM_LAYER_H
 
 #include "base/arithmetic.h"
+#include "base/cache.h"
 #include "microkernels/microkernel.h"
 #include "spmm/spmm.h"
 

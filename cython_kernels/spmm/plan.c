@@ -1,5 +1,4 @@
 /* The work of a layer on arrays of one shape, divided into tasks. */
-#include "base/memory.h"
 #include "spmm/layer.h"
 
 /* Reading X itself saves a copy; it pays where all vectors are aligned, and where the channels,

@@ -1,5 +1,4 @@
 /* libFuzzer's target for the native library: bytes to a node, and the node through its life. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "node_case.h"

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cache.h"
 #include "base/tensor.h"
 #include "drivers/drivers.h"
 #include "node_case.h"

@@ -382,7 +382,8 @@ static const struct microkernel_set* find_set(const char* isa) {
 
 static void require(int holds, const char* rule, const struct status* status) {
     if (holds) return;
-    fprintf(stderr, "test_spmm: %s, but found: %s\n", rule, status->message);
+    fprintf(stderr, "test_spmm: %s, but found: %s (code %d)\n", rule, status->message,
+            (int)status->code);
     exit(1);
 }
 
