@@ -6,6 +6,9 @@
 #include "case_tensors.h"
 #include "op/sparse_conv.h"
 
+_Static_assert(sizeof(struct case_header) == 24 && CASE_CHANGES == 12,
+               "fuzz/native_seeds.py writes as many");
+
 /* --- Weights. */
 
 static void give_constant(OrtKernelInfo* node, int input, int element_type, size_t rank,

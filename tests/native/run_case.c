@@ -75,6 +75,8 @@ static int has_succeeded(const struct node_case* c, OrtStatus* status, int must_
     require(status->message[0] != 0, "an error must have a message", "none");
     require(!must_succeed || !c->is_valid || fake_has_failed(), "a valid node must run",
             status->message);
+    require(status->code == ORT_FAIL || strstr(status->message, "not enough memory") == NULL,
+            "nobody may be blamed for what memory does not hold", status->message);
     if (c->error != NULL) *c->error = *status;
     fake_release(status);
     return 0;

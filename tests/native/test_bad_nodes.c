@@ -22,7 +22,7 @@ static void huge_block_rows(struct node_case* c) {
     c->node.inputs[SPARSE_CONV_VALUES].tensor.dims[1] = INT32_MAX;
 }
 
-/* Hundreds of thousands of K-blocks for each row. */
+/* Hundreds of thousands of slabs for each row. */
 static void huge_in_channels(struct node_case* c) { set_int(&c->node, "in_channels", INT32_MAX); }
 
 static void too_many_cells(struct node_case* c) {
