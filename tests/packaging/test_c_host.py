@@ -59,11 +59,10 @@ def test_reports_a_bad_model(program, tmp_path):
 
 def test_commands_of_the_page(tmp_path):
     """Those for the library in the Python package; the others need a release for C."""
-    for file in EXAMPLE.iterdir():
-        shutil.copy(file, tmp_path)
-    onnx.save(
-        sparse_model(random_op(np.random.default_rng(0)), [1, 24, 4]), tmp_path / "model.onnx"
-    )
+    folder = tmp_path / "examples" / "c"
+    shutil.copytree(EXAMPLE, folder)
+    shutil.copytree(EXAMPLE.parents[1] / "cython_kernels", tmp_path / "cython_kernels")
+    onnx.save(sparse_model(random_op(np.random.default_rng(0)), [1, 24, 4]), folder / "model.onnx")
     blocks = re.findall(r"```sh\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
     (commands,) = (block for block in blocks if "onnxruntime.__path__" in block)
     python = os.path.dirname(sys.executable)
@@ -72,7 +71,7 @@ def test_commands_of_the_page(tmp_path):
         check=True,
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PATH": f"{python}:{os.environ['PATH']}"},
     ).stdout
     assert len(printed.split()) == 16 * 4
