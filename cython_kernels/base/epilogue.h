@@ -41,6 +41,12 @@ static inline struct epilogue epilogue_from_row(const struct epilogue* epilogue,
     return moved;
 }
 
+/* Makes `to` a copy with arrays of its own, of `rows` numbers: zeros where there is no bias. Bounds
+ * become infinite unless the activation is ACTIVATION_CLIP. Returns whether memory sufficed;
+ * epilogue_release frees what there is in either case. */
+int epilogue_copy(struct epilogue* to, const struct epilogue* from, int64_t rows);
+void epilogue_release(struct epilogue*);
+
 const char* activation_name(enum activation);
 
 /* Returns whether there is an activation of this name. */

@@ -1,7 +1,6 @@
 #include "dense/conv.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,9 +22,8 @@ struct conv_layer {
     conv_kernel kernel;
     copy_kernel copy;
     copy_every_kernel copy_every;
-    float* weights; /* out_channels * taps */
-    struct epilogue epilogue;
-    float *bias, *slope; /* out_channels each; slope NULL unless ACTIVATION_PRELU */
+    float* weights;           /* out_channels * taps */
+    struct epilogue epilogue; /* its arrays are the layer's own */
 };
 
 /* --- Creation. */
@@ -86,30 +84,6 @@ static float* copy_columns(const float* from, int64_t kernels, int64_t height, i
     return copy;
 }
 
-static float* copy_rows(const float* from, int64_t count) {
-    float* copy = memory_allocate(count, sizeof *copy);
-    if (copy == NULL) return NULL;
-    for (int64_t i = 0; i < count; i++) copy[i] = from != NULL ? from[i] : 0.0f;
-    return copy;
-}
-
-static int copy_arrays(struct conv_layer* layer, const float* weights,
-                       const struct epilogue* epilogue) {
-    const int64_t rows = layer->geometry.out_channels;
-    const int clips = epilogue->activation == ACTIVATION_CLIP;
-    const int has_slope = epilogue->activation == ACTIVATION_PRELU;
-    layer->weights = copy_columns(weights, rows * layer->group_in, layer->geometry.kernel[HEIGHT],
-                                  layer->geometry.kernel[WIDTH]);
-    layer->bias = copy_rows(epilogue->bias, rows);
-    if (has_slope) layer->slope = copy_rows(epilogue->slope, rows);
-    layer->epilogue = *epilogue;
-    layer->epilogue.minimum = clips ? epilogue->minimum : -INFINITY;
-    layer->epilogue.maximum = clips ? epilogue->maximum : INFINITY;
-    layer->epilogue.bias = layer->bias;
-    layer->epilogue.slope = layer->slope;
-    return layer->weights != NULL && layer->bias != NULL && (layer->slope != NULL || !has_slope);
-}
-
 /* One for kernels of this height and stride, or the one for any. */
 static conv_kernel find_kernel(const struct microkernel_set* set, const struct conv_geometry* g) {
     const struct microkernel* found = NULL;
@@ -134,7 +108,12 @@ struct conv_layer* conv_layer_create(const struct conv_geometry* geometry, const
         layer->kernel = find_kernel(set, geometry);
         layer->copy = microkernel_find(set, MICROKERNEL_COPY, 0, 0)->run.copy;
         layer->copy_every = microkernel_find(set, MICROKERNEL_COPY_EVERY, 0, 0)->run.copy_every;
-        if (copy_arrays(layer, weights, epilogue)) return layer;
+        layer->weights = copy_columns(weights, geometry->out_channels * layer->group_in,
+                                      geometry->kernel[HEIGHT], geometry->kernel[WIDTH]);
+        if (epilogue_copy(&layer->epilogue, epilogue, geometry->out_channels) &&
+            layer->weights != NULL) {
+            return layer;
+        }
     }
     conv_layer_destroy(layer);
     status_fail(status, STATUS_NO_MEMORY, "not enough memory for the weights of a convolution");
@@ -144,8 +123,7 @@ struct conv_layer* conv_layer_create(const struct conv_geometry* geometry, const
 void conv_layer_destroy(struct conv_layer* layer) {
     if (layer == NULL) return;
     memory_release(layer->weights);
-    memory_release(layer->bias);
-    memory_release(layer->slope);
+    epilogue_release(&layer->epilogue);
     free(layer);
 }
 

@@ -1,35 +1,9 @@
 /* Creation and destruction of layers. */
 #include "spmm/layer.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-
-static float* copy_rows(const float* values, int64_t rows) {
-    float* copy = memory_allocate(rows, sizeof *copy);
-    if (copy == NULL) return NULL;
-    for (int64_t r = 0; r < rows; r++) copy[r] = values != NULL ? values[r] : 0.0f;
-    return copy;
-}
-
-static int copy_epilogue(struct spmm_layer* layer, const struct epilogue* epilogue) {
-    int clips = epilogue->activation == ACTIVATION_CLIP;
-    layer->bias = copy_rows(epilogue->bias, layer->rows);
-    if (epilogue->activation == ACTIVATION_PRELU) {
-        layer->slope = copy_rows(epilogue->slope, layer->rows);
-        if (layer->slope == NULL) return 0;
-    }
-    layer->epilogue = (struct epilogue){
-        .activation = epilogue->activation,
-        .minimum = clips ? epilogue->minimum : -INFINITY,
-        .maximum = clips ? epilogue->maximum : INFINITY,
-        .alpha = epilogue->alpha,
-        .bias = layer->bias,
-        .slope = layer->slope,
-    };
-    return layer->bias != NULL;
-}
 
 static int packed_block_rows(int64_t block_rows) {
     return block_rows % 4 == 0 ? 4 : block_rows % 2 == 0 ? 2 : 1;
@@ -78,7 +52,9 @@ struct spmm_layer* spmm_layer_create(const struct block_csr* matrix,
         const int64_t usual_pixels = 196;
         spmm_choose_tiling(layer, vectors > 0 ? vectors : 1, vectors > 0 ? vectors : widest,
                            options->pixels > 0 ? options->pixels : usual_pixels);
-        if (copy_epilogue(layer, epilogue) && spmm_pack(layer, matrix)) return layer;
+        if (epilogue_copy(&layer->epilogue, epilogue, layer->rows) && spmm_pack(layer, matrix)) {
+            return layer;
+        }
     }
     spmm_layer_destroy(layer);
     status_fail(status, STATUS_NO_MEMORY, "not enough memory to pack %lld x %lld weights",
@@ -88,9 +64,10 @@ struct spmm_layer* spmm_layer_create(const struct block_csr* matrix,
 
 void spmm_layer_destroy(struct spmm_layer* layer) {
     if (layer == NULL) return;
-    void* const arrays[] = {layer->chunks,      layer->sections,   layer->values, layer->channels,
-                            layer->group_steps, layer->group_rows, layer->bias,   layer->slope};
+    void* const arrays[] = {layer->chunks,   layer->sections,    layer->values,
+                            layer->channels, layer->group_steps, layer->group_rows};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) memory_release(arrays[i]);
+    epilogue_release(&layer->epilogue);
     free(layer);
 }
 

@@ -51,7 +51,6 @@ struct spmm_layer {
     uint16_t* group_rows;  /* group_count * SPMM_GROUP_ROWS / block_rows; block rows of the chunk */
 
     struct epilogue epilogue; /* its arrays are the layer's own */
-    float *bias, *slope;      /* rows floats each; slope NULL unless ACTIVATION_PRELU */
 };
 
 /* Work of computing so many pixels: nonzeros times cache lines of pixels, where filling the panel
