@@ -26,6 +26,7 @@ SLOW = {
     "packaging/test_runtimes.py": "environments with other builds of ONNX Runtime",
     "valgrind": "a program that valgrind makes fifty times slower",
     "zoo/test_conversions.py": "building and converting each network of the zoo",
+    "zoo/test_networks.py": "building a network of each family with TensorFlow",
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 

@@ -1,6 +1,7 @@
 """TFLite files of TensorFlow's own converter, made in a process that imports TensorFlow.
 
-``python tensorflow_models.py NAME FILE`` writes one; `build` does so, once a session of tests.
+``python tensorflow_models.py FOLDER`` writes them all, since to import TensorFlow takes longer than
+to make one; `build` does so once a session of tests.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ RESOLUTION = 16
 CLASSES = 40  # fewer weights than 1024 stay floats
 
 
-@functools.cache
 def build(name: str) -> bytes:
     """Return the file that the function ``name`` of this module describes."""
+    return _build_all()[name]
+
+
+@functools.cache
+def _build_all() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "model.tflite")
-        command = [sys.executable, __file__, name, str(file)]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, __file__, folder]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
-        return file.read_bytes()
+        return {file.stem: file.read_bytes() for file in Path(folder).glob("*.tflite")}
 
 
 def two_signatures() -> bytes:
@@ -209,5 +213,18 @@ def images() -> Iterator[list[NDArray[np.float32]]]:
         yield [rng.uniform(-1, 1, (1, RESOLUTION, RESOLUTION, 3)).astype(np.float32)]
 
 
+MODELS = (
+    two_signatures,
+    default_signature,
+    variable,
+    gelu,
+    gelu_tanh,
+    dynamic_range,
+    full_integer,
+    full_integer_inputs,
+    int16,
+)
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_bytes(globals()[sys.argv[1]]())
+    for model in MODELS:
+        Path(sys.argv[1], f"{model.__name__}.tflite").write_bytes(model())
