@@ -16,7 +16,7 @@ __all__ = ["Conv", "Kernel", "Layer", "fma_peak", "microkernels", "supported_isa
 
 
 class Kernel(NamedTuple):
-    """One row of the microkernel table."""
+    """One entry of the microkernel table."""
 
     family: str
     """What it computes: ``spmm``, the sparse product over pixels, ``one_pixel``, ``copy``, ..."""

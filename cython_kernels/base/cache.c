@@ -13,20 +13,24 @@ static int64_t bytes_from_sysfs(const char* path) {
     return (int64_t)kilobytes << 10;
 }
 
-int64_t cache_l1_bytes(void) {
-    int64_t bytes = 0;
-#ifdef _SC_LEVEL1_DCACHE_SIZE
-    bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+/* `name` is one of sysconf's, or -1 where it has none. */
+static int64_t bytes_of(int name, const char* path, int64_t usual) {
+    int64_t bytes = name >= 0 ? sysconf(name) : 0;
+    if (bytes <= 0) bytes = bytes_from_sysfs(path);
+    return bytes > 0 ? bytes : usual;
+}
+
+#ifndef _SC_LEVEL1_DCACHE_SIZE
+#define _SC_LEVEL1_DCACHE_SIZE (-1)
+#define _SC_LEVEL2_CACHE_SIZE (-1)
 #endif
-    if (bytes <= 0) bytes = bytes_from_sysfs("/sys/devices/system/cpu/cpu0/cache/index0/size");
-    return bytes > 0 ? bytes : 32 << 10;
+
+int64_t cache_l1_bytes(void) {
+    return bytes_of(_SC_LEVEL1_DCACHE_SIZE, "/sys/devices/system/cpu/cpu0/cache/index0/size",
+                    32 << 10);
 }
 
 int64_t cache_l2_bytes(void) {
-    int64_t bytes = 0;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    if (bytes <= 0) bytes = bytes_from_sysfs("/sys/devices/system/cpu/cpu0/cache/index2/size");
-    return bytes > 0 ? bytes : 256 << 10;
+    return bytes_of(_SC_LEVEL2_CACHE_SIZE, "/sys/devices/system/cpu/cpu0/cache/index2/size",
+                    256 << 10);
 }
