@@ -35,6 +35,8 @@ int64_t tensor_index_at(const struct tensor* tensor, int64_t index) {
             return ((const uint8_t*)tensor->data)[index];
         case TENSOR_UINT16:
             return ((const uint16_t*)tensor->data)[index];
+        case TENSOR_INT64:
+            return ((const int64_t*)tensor->data)[index];
         default:
             return ((const int32_t*)tensor->data)[index];
     }

@@ -10,6 +10,7 @@ enum tensor_type { /* the numbers of ONNX's TensorProto.DataType */
                    TENSOR_UINT8 = 2,
                    TENSOR_UINT16 = 4,
                    TENSOR_INT32 = 6,
+                   TENSOR_INT64 = 7,
                    TENSOR_FLOAT16 = 10,
 };
 
@@ -24,7 +25,7 @@ struct tensor {
     int64_t dims[TENSOR_MAX_RANK];
 };
 
-/* An element of a float32 or float16 tensor, and of a uint8, uint16 or int32 one. */
+/* An element of a float32 or float16 tensor, and of a uint8, uint16, int32 or int64 one. */
 float tensor_float_at(const struct tensor*, int64_t index);
 int64_t tensor_index_at(const struct tensor*, int64_t index);
 

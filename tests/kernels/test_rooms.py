@@ -17,10 +17,24 @@ ROOMS = {
     "spmm": {"base", "microkernels"},
     "dense": {"base", "microkernels"},
     "op": {"base", "spmm"},
+    "model": {"base"},
+    "region": {"base", "microkernels", "spmm", "dense", "op", "model"},
+    "claim": {"base", "op", "model", "region"},
     "drivers": {"base", "spmm", "dense"},
     "ort": {"core"},
     # Cython's face of the C headers, for `ort` and for the calls from Python.
-    "core": {"base", "simd", "microkernels", "spmm", "dense", "op", "drivers"},
+    "core": {
+        "base",
+        "simd",
+        "microkernels",
+        "spmm",
+        "dense",
+        "op",
+        "model",
+        "region",
+        "claim",
+        "drivers",
+    },
     "_native": {"core", "ort"},
 }
 

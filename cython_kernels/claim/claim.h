@@ -1,0 +1,55 @@
+/* Which nodes of a model become regions, and why each other one is left.
+ *
+ * Regions are convex: no path leaves one and comes back. Everything that could fail later is
+ * checked here. */
+#ifndef ORT_SPARSE_CLAIM_CLAIM_H
+#define ORT_SPARSE_CLAIM_CLAIM_H
+
+#include "base/isa.h"
+#include "base/status.h"
+#include "model/model.h"
+
+/* What `ort_sparse.regions` asks for. */
+enum claim_mode {
+    CLAIM_AUTO, /* what is predicted to be faster than ONNX Runtime with and without custom ops */
+    CLAIM_ALL,  /* whatever can be claimed */
+    CLAIM_OFF,
+};
+
+/* Returns whether there is such a mode. */
+int claim_mode_from_name(const char* name, enum claim_mode*, struct status*);
+const char* claim_mode_name(enum claim_mode);
+
+enum { CLAIM_NO_REGION = -1, CLAIM_REASON_BYTES = 160 };
+
+/* Microseconds of one run on one thread, by the cost model. */
+struct claim_cost {
+    double region; /* as a region, its borders counted */
+    double dense;  /* by ONNX Runtime alone; negative where it cannot, for it has sparse nodes */
+    double custom_ops; /* by ONNX Runtime, with sparse nodes as custom ops */
+};
+
+struct claim_region {
+    int claimed;                     /* whether it shall be claimed */
+    char reason[CLAIM_REASON_BYTES]; /* why not */
+    int node_count;
+    struct claim_cost cost;
+};
+
+struct claim_node {
+    int region;                      /* or CLAIM_NO_REGION */
+    char reason[CLAIM_REASON_BYTES]; /* why it is in none */
+};
+
+struct claim {
+    int region_count;
+    struct claim_region* regions;
+    struct claim_node* nodes; /* one for each node of the model */
+};
+
+/* Returns 0 with the status filled in where memory is short; claim_release in either case. */
+int claim_make(struct claim*, const struct model*, enum claim_mode, const struct isa*,
+               struct status*);
+void claim_release(struct claim*);
+
+#endif
