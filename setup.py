@@ -15,18 +15,17 @@ COMPILE_FLAGS = [
     "-O3",
     "-std=gnu11",
     "-fno-math-errno",
-    "-fopenmp",
     # One section a function, so that the second link can drop what it does not need.
     "-ffunction-sections",
     "-fdata-sections",
 ]
+SYSTEM_LIBRARIES = ["m", "dl", "pthread"]  # two of which newer versions of glibc hold in libc
 LIBRARY_LINK_FLAGS = [
-    "-fopenmp",
     "-Wl,--gc-sections",
     f"-Wl,--version-script={SOURCES / 'libort_sparse.map'}",
     "-Wl,-z,defs",  # a Python symbol on the run path fails the build
     "-Wl,-z,nodelete",  # OpenMP's threads outlive the last session, so the code must stay
-    "-lm",
+    *(f"-l{name}" for name in SYSTEM_LIBRARIES),
 ]
 
 
@@ -71,8 +70,7 @@ native = Extension(
     include_dirs=[str(SOURCES)],
     depends=[str(path) for path in SOURCES.rglob("*.[hp]*")],
     extra_compile_args=COMPILE_FLAGS,
-    extra_link_args=["-fopenmp"],
-    libraries=["m"],
+    libraries=SYSTEM_LIBRARIES,
 )
 
 setup(

@@ -61,6 +61,12 @@ def operator_facts():
     return inputs, activations
 
 
+def openmp_problem():
+    """Return why OpenMP cannot be used here, or None."""
+    cdef Status why
+    return None if openmp_load(&why) else why.message.decode()
+
+
 def fma_peak(str isa):
     encoded = isa.encode()
     cdef Status why

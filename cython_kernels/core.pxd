@@ -210,4 +210,5 @@ cdef extern from "drivers/drivers.h" nogil:
     void conv_job_task(void* job, size_t task) noexcept
     ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
     void spmm_job_task(void* job, size_t task) noexcept
+    bint openmp_load(Status*) noexcept
     void openmp_run(task_function, void* data, size_t count) noexcept

@@ -8,9 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _native
-from .errors import InvalidArgumentError
+from .dependencies import why_not_loaded
+from .errors import InvalidArgumentError, MissingDependencyError
 from .op import Activation, SparseConv1x1, output_shape
+
+try:
+    from . import _native
+except ImportError as error:
+    if error.path is not None and error.path.endswith(".so"):
+        raise MissingDependencyError(why_not_loaded(error.path) or str(error)) from error
+    raise MissingDependencyError(f"{error}; install ort_sparse by pip, which brings it") from error
 
 __all__ = ["Conv", "Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
 
@@ -57,6 +64,13 @@ def fma_peak(isa: str) -> float:
             f"isa: must be one of {', '.join(supported_isas())}, but is {isa!r}"
         )
     return _native.fma_peak(isa)
+
+
+def _uses_openmp(parallel: bool | None) -> bool:
+    problem = None if parallel is False else _native.openmp_problem()
+    if parallel and problem is not None:
+        raise MissingDependencyError(f"parallel: {problem}")
+    return parallel is not False and problem is None
 
 
 class Layer:
@@ -121,7 +135,7 @@ class Layer:
         residual: NDArray[Any] | None = None,
         *,
         out: NDArray[Any] | None = None,
-        parallel: bool = True,
+        parallel: bool | None = None,
     ) -> NDArray[np.float32]:
         """Apply the layer.
 
@@ -133,8 +147,9 @@ class Layer:
             Added before the activation; of the output's shape.
         out : ndarray, float32, optional
             Receives the output; may be ``residual`` itself.
-        parallel : bool
-            Whether to use an OpenMP team (``OMP_NUM_THREADS``); the numbers are the same.
+        parallel : bool, optional
+            Whether to use an OpenMP team (``OMP_NUM_THREADS``); by default where its runtime,
+            ``libgomp.so.1``, is installed. The numbers are the same.
 
         Returns
         -------
@@ -144,6 +159,8 @@ class Layer:
         ------
         InvalidArgumentError
             If an array has another shape or dtype, or is not C-contiguous.
+        MissingDependencyError
+            If ``parallel`` is true and there is no OpenMP.
         """
         if out is None:
             strides = self._op.strides
@@ -163,7 +180,7 @@ class Layer:
         residual: NDArray[Any] | None = None,
         *,
         out: NDArray[Any],
-        parallel: bool = True,
+        parallel: bool | None = None,
     ) -> float:
         """Apply the layer, and return the seconds that it computed.
 
@@ -172,7 +189,7 @@ class Layer:
         for name, array in (("X", x), ("residual", residual), ("out", out)):
             if array is not None and not array.flags.c_contiguous:
                 raise InvalidArgumentError(f"{name}: must be C-contiguous, but is not")
-        return self._native.run(x, residual, out, parallel)
+        return self._native.run(x, residual, out, _uses_openmp(parallel))
 
 
 class Conv:
@@ -250,15 +267,15 @@ class Conv:
             isa=isa,
         )
 
-    def __call__(self, x: NDArray[Any], *, parallel: bool = True) -> NDArray[np.float32]:
+    def __call__(self, x: NDArray[Any], *, parallel: bool | None = None) -> NDArray[np.float32]:
         """Apply the layer.
 
         Parameters
         ----------
         x : ndarray, shape (batch, input channels, height, width), float32
             C-contiguous.
-        parallel : bool
-            Whether to use an OpenMP team; the numbers are the same.
+        parallel : bool, optional
+            Whether to use an OpenMP team, as of a `Layer`; the numbers are the same.
 
         Returns
         -------
@@ -268,6 +285,8 @@ class Conv:
         ------
         InvalidArgumentError
             If ``x`` has another shape or dtype, or is smaller than the kernel.
+        MissingDependencyError
+            If ``parallel`` is true and there is no OpenMP.
         """
         channels, rows = self._channels
         if x.ndim != 4 or x.shape[1] != channels or not x.flags.c_contiguous:
@@ -277,5 +296,5 @@ class Conv:
             )
         size = self._native.output_size(*x.shape[2:])
         y = np.empty((x.shape[0], rows, *size), np.float32)
-        self._native.run(x, y, parallel)
+        self._native.run(x, y, _uses_openmp(parallel))
         return y

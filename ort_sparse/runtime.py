@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .dependencies import import_onnxruntime
+from .dependencies import import_onnxruntime, why_not_loaded
 from .errors import InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def register(options: onnxruntime.SessionOptions, *, threading: str = "session")
     ------
     InvalidArgumentError
         If ``threading`` is another word, or not the one of an earlier registration.
+    MissingDependencyError
+        If the library cannot be loaded here, this ONNX Runtime is too old for it, or there is no
+        OpenMP, which needs ``libgomp.so.1``.
     """
     if threading not in THREADING:
         raise InvalidArgumentError(
@@ -70,7 +73,11 @@ def register(options: onnxruntime.SessionOptions, *, threading: str = "session")
             f"registered, but is {threading!r}"
         )
     options.add_session_config_entry("ort_sparse.threading", threading)
-    options.register_custom_ops_library(get_library_path())
+    path = get_library_path()
+    try:
+        options.register_custom_ops_library(path)
+    except Exception as error:  # the classes of ONNX Runtime have no other base
+        raise MissingDependencyError(why_not_loaded(path) or str(error)) from error
 
 
 def _config_entry(options: onnxruntime.SessionOptions, key: str) -> str | None:

@@ -29,7 +29,10 @@ struct conv_job {
 void spmm_job_task(void* job, size_t task);
 void conv_job_task(void* job, size_t task);
 
-/* Runs all tasks on a team of threads (OMP_NUM_THREADS). */
+/* Loads OpenMP's runtime, once for the process. Returns whether it is there. */
+int openmp_load(struct status*);
+
+/* Runs all tasks on a team of threads (OMP_NUM_THREADS), after `openmp_load` has succeeded. */
 void openmp_run(task_function, void* data, size_t count);
 
 #endif

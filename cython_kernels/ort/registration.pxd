@@ -50,8 +50,11 @@ cdef inline OrtStatus* read_threading(
     cdef OrtStatus* failure = read_entry(
         api, options, b"ort_sparse.threading", value, sizeof(value), &found)
     threads[0] = THREADING_SESSION
-    if failure != NULL or not found or threading_from_name(value, threads, &why):
+    if failure != NULL or not found:
         return failure
+    if threading_from_name(value, threads, &why) and (
+            threads[0] != THREADING_OPENMP or openmp_load(&why)):
+        return NULL
     status_prefix(&why, b"session configuration entry ort_sparse.threading: ")
     return to_ort_status(api, &why)
 
