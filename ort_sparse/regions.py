@@ -114,6 +114,11 @@ class RegionsReport:
         """Number of regions that run in the provider."""
         return sum(region.claimed for graph in self.graphs for region in graph.regions)
 
+    @property
+    def claimed_nodes(self) -> int:
+        """Number of nodes of those regions."""
+        return sum(r.nodes for graph in self.graphs for r in graph.regions if r.claimed)
+
 
 def read_regions(path: str | os.PathLike[str]) -> RegionsReport:
     """Read the report that a session wrote.

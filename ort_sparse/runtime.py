@@ -1,8 +1,9 @@
-"""Running converted models: the operator library and sessions that have it."""
+"""Running models: the native library and sessions that have it."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,28 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-__all__ = ["THREADING", "get_library_path", "register", "session"]
+__all__ = [
+    "REGION_MODES",
+    "THREADING",
+    "check_regions",
+    "get_library_path",
+    "register",
+    "session",
+    "why_no_regions",
+]
 
 THREADING = ("session", "openmp")
 """Where a node's work runs: on the session's own thread pool, or on an OpenMP team."""
+
+REGION_MODES = ("auto", "all", "off")
+"""Which regions of a model a session claims: what is predicted to run faster, whatever can be
+claimed, or none."""
+
+REGIONS_SINCE = (1, 23, 1)
+"""The first ONNX Runtime in which an execution provider from outside works on the CPU."""
+
+_ONLY_CPU = {"AzureExecutionProvider", "CPUExecutionProvider", "OrtSparseExecutionProvider"}
+"""What a build of ONNX Runtime without other hardware lists: the second is none."""
 
 
 def get_library_path() -> str:
@@ -39,8 +58,10 @@ def get_library_path() -> str:
     return os.fspath(path)
 
 
-def register(options: onnxruntime.SessionOptions, *, threading: str = "session") -> None:
-    """Make ``SparseConv1x1`` known to the sessions that these options create.
+def register(
+    options: onnxruntime.SessionOptions, *, threading: str = "session", regions: str | None = None
+) -> None:
+    """Make ``SparseConv1x1`` and regions known to the sessions that these options create.
 
     Doing so again does nothing.
 
@@ -51,11 +72,17 @@ def register(options: onnxruntime.SessionOptions, *, threading: str = "session")
         ``"session"`` runs on the session's own threads. ``"openmp"`` runs on an OpenMP team,
         honours ``OMP_NUM_THREADS``, and only pays where the session's threads do not spin
         (``session.intra_op.allow_spinning`` set to ``0``).
+    regions : {"auto", "all", "off"}, optional
+        What sessions claim as regions, where this ONNX Runtime allows regions at all:
+        ``"auto"`` what is predicted to run faster, ``"all"`` whatever can be claimed, ``"off"``
+        nothing. By default it stays what the environment variable ``ORT_SPARSE_REGIONS`` says, or
+        else ``"auto"``. It sets the session configuration entry ``ort_sparse.regions``;
+        docs/REGIONS.md has more.
 
     Raises
     ------
     InvalidArgumentError
-        If ``threading`` is another word, or not the one of an earlier registration.
+        If ``threading`` or ``regions`` is another word, or not the one of an earlier registration.
     MissingDependencyError
         If the library cannot be loaded here, this ONNX Runtime is too old for it, or there is no
         OpenMP, which needs ``libgomp.so.1``.
@@ -64,20 +91,65 @@ def register(options: onnxruntime.SessionOptions, *, threading: str = "session")
         raise InvalidArgumentError(
             f"threading: must be one of {', '.join(THREADING)}, but is {threading!r}"
         )
+    if regions is not None:
+        check_regions(regions)
     registered = _config_entry(options, "ort_sparse.registered")  # by the library
-    if registered == threading:
-        return
     if registered is not None:
-        raise InvalidArgumentError(
-            f"threading: must stay {registered!r}, with which these session options are "
-            f"registered, but is {threading!r}"
-        )
+        _check_unchanged("threading", threading, registered)
+        if regions is not None:
+            _check_unchanged("regions", regions, _config_entry(options, "ort_sparse.regions"))
+        return
     options.add_session_config_entry("ort_sparse.threading", threading)
+    if regions is not None:
+        options.add_session_config_entry("ort_sparse.regions", regions)
     path = get_library_path()
     try:
         options.register_custom_ops_library(path)
     except Exception as error:  # the classes of ONNX Runtime have no other base
         raise MissingDependencyError(why_not_loaded(path) or str(error)) from error
+
+
+def check_regions(regions: str) -> None:
+    """Raise InvalidArgumentError unless this is one of `REGION_MODES`."""
+    if regions not in REGION_MODES:
+        raise InvalidArgumentError(f"regions: must be auto, all or off, but is {regions!r}")
+
+
+def why_no_regions() -> str | None:
+    """Return why sessions of this ONNX Runtime have no regions by themselves, or None if they do.
+
+    Raises
+    ------
+    MissingDependencyError
+        If no ONNX Runtime is installed.
+    """
+    onnxruntime = import_onnxruntime()
+    version: str = onnxruntime.__version__
+    if _numbers(version) < REGIONS_SINCE:
+        needed = ".".join(map(str, REGIONS_SINCE))
+        return f"need onnxruntime {needed} or later, but this is {version}"
+    others = sorted(set(onnxruntime.get_available_providers()) - _ONLY_CPU)
+    if others:
+        return (
+            f"need a build of onnxruntime for the CPU alone unless their provider is appended "
+            f"explicitly, but this one has {', '.join(others)}"
+        )
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: 1, 23 and 1 of ``1.23.1.dev7``."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def _check_unchanged(name: str, value: str, registered: str | None) -> None:
+    if value != registered:
+        was = "unset" if registered is None else repr(registered)
+        raise InvalidArgumentError(
+            f"{name}: must stay {was}, with which these session options are registered, but is "
+            f"{value!r}"
+        )
 
 
 def _config_entry(options: onnxruntime.SessionOptions, key: str) -> str | None:
@@ -93,9 +165,10 @@ def session(
     options: onnxruntime.SessionOptions | None = None,
     *,
     threading: str = "session",
+    regions: str | None = None,
     **arguments: Any,
 ) -> onnxruntime.InferenceSession:
-    """Create an ordinary ONNX Runtime session that knows ``SparseConv1x1``.
+    """Create an ordinary ONNX Runtime session that knows ``SparseConv1x1`` and regions.
 
     Parameters
     ----------
@@ -104,8 +177,12 @@ def session(
         May serve several sessions; the operator is registered with them, see `register`.
     threading : {"session", "openmp"}
         See `register`.
+    regions : {"auto", "all", "off"}, optional
+        See `register`. A list of ``providers`` switches regions off, since ONNX Runtime then takes
+        no other provider.
     **arguments
-        Passed on to ``onnxruntime.InferenceSession``; the provider is the CPU by default.
+        Passed on to ``onnxruntime.InferenceSession``. By default a model runs on the CPU, in
+        builds for other hardware too.
 
     Raises
     ------
@@ -115,10 +192,11 @@ def session(
     onnxruntime = import_onnxruntime()
     if options is None:
         options = onnxruntime.SessionOptions()
-    register(options, threading=threading)
+    register(options, threading=threading, regions=regions)
     if isinstance(model, os.PathLike):
         model = os.fspath(model)
     if not isinstance(model, str | bytes):
         model = model.SerializeToString()
-    arguments.setdefault("providers", ["CPUExecutionProvider"])
+    if why_no_regions() is not None:  # where there are regions, a list would switch them off
+        arguments.setdefault("providers", ["CPUExecutionProvider"])
     return onnxruntime.InferenceSession(model, options, **arguments)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ort_sparse.regions import RegionCost, read_regions
+
 PROJECT = Path(__file__).parents[2]
 
 # Thread sanitizer's shadow memory does not fit where the kernel places programs at random.
@@ -42,6 +44,38 @@ def run(*command: str | Path) -> str:
 @pytest.mark.parametrize(("program", "rounds"), [("test_spmm", "2"), ("test_conv", "6")])
 def test_kernels(address_programs, program, rounds):
     assert "portable is right" in run(address_programs / program, rounds)
+
+
+def test_report_of_regions(address_programs, tmp_path):
+    path = tmp_path / "report"
+    assert "2 reports written" in run(address_programs / "test_report", path)
+    report = read_regions(path)
+    assert (report.mode, report.runtime, report.isa) == ("auto", "1.31.1", "avx2")
+    assert (report.claimed, report.claimed_nodes) == (2, 4)
+    first, second = report.graphs
+    assert (first.name, second.name) == ("first", "second")
+    assert (first.nodes, first.regions) == (second.nodes, second.regions)
+    assert [node.region for node in first.nodes] == [0, 0, None, 1, 1]
+    every_byte = "".join(map(chr, range(1, 128))) + 128 * "\ufffd"
+    assert first.nodes[0].inputs == (every_byte, "w")
+    assert [node.outputs for node in first.nodes] == [
+        ("a",),
+        ('b "\\\n\t\x7f',),
+        ("\u00e9 \u20ac \u2028 \U0001f600",),
+        ("|".join("\ufffd" * n for n in (2, 3, 4, 2)), ""),
+        ("y",),
+    ]
+    assert (first.nodes[2].domain, first.nodes[2].op) == ("far.away", "X")
+    assert (first.nodes[2].reason, first.nodes[2].inputs[1]) == ("a reason", "")
+    fast, slow, _ = first.regions
+    assert (fast.claimed, slow.claimed, slow.reason) == (True, False, "slower")
+    assert (fast.inputs, slow.inputs) == (
+        (every_byte,),
+        ("\u00e9 \u20ac \u2028 \U0001f600", every_byte),
+    )
+    assert (fast.outputs, slow.outputs) == (("a", 'b "\\\n\t\x7f'), ("y",))
+    assert fast.cost == RegionCost(regions=12.346, dense=20.0, custom_ops=None)
+    assert slow.cost == RegionCost(regions=None, dense=None, custom_ops=0.0)
 
 
 def test_denied_allocations_and_calls(address_programs):
