@@ -51,15 +51,17 @@
     X(BINARY_MINIMUM, minimum)
 
 /* What is one number for all of y. */
-#define BINARY_SHAPE_LIST(X)                     \
-    X(BINARY_VECTORS, vectors)                   \
-    X(BINARY_SECOND_IS_NUMBER, second_is_number) \
-    X(BINARY_FIRST_IS_NUMBER, first_is_number)
+enum binary_shape { BINARY_VECTORS, BINARY_SECOND_IS_NUMBER, BINARY_FIRST_IS_NUMBER };
+
+/* X(enumerator, name, enumerator of the shape, name of the shape): a function with each shape. */
+#define BINARY_WITH_SHAPES(X, enumerator, name)                    \
+    X(enumerator, name, BINARY_VECTORS, vectors)                   \
+    X(enumerator, name, BINARY_SECOND_IS_NUMBER, second_is_number) \
+    X(enumerator, name, BINARY_FIRST_IS_NUMBER, first_is_number)
 
 #define ELEMENTWISE_ENUMERATOR(enumerator, name) enumerator,
 enum unary { UNARY_LIST(ELEMENTWISE_ENUMERATOR) UNARY_COUNT };
 enum binary { BINARY_LIST(ELEMENTWISE_ENUMERATOR) BINARY_COUNT };
-enum binary_shape { BINARY_SHAPE_LIST(ELEMENTWISE_ENUMERATOR) BINARY_SHAPE_COUNT };
 #undef ELEMENTWISE_ENUMERATOR
 
 /* Of `count` floats at any address. y may be x, or one of the two, but not overlap them otherwise.

@@ -9,6 +9,7 @@
 
 #include "microkernels/conv_body.h"
 #include "microkernels/copy_body.h"
+#include "microkernels/elementwise_body.h"
 #include "microkernels/one_pixel_body.h"
 #include "microkernels/spmm_body.h"
 
@@ -18,6 +19,11 @@
 #define SPMM_ENTRY(nr, mr) SPMM_ENTRY_(SIMD_ISA, nr, mr)
 #define CONV_ENTRY(cells, stride) \
     {MICROKERNEL_CONV, cells, stride, {.conv = SIMD_NAME(conv_##cells##_##stride)}},
+#define UNARY_ENTRY(function, name) \
+    {MICROKERNEL_UNARY, function, 0, {.unary = SIMD_NAME(unary_##name)}},
+#define BINARY_ENTRY(function, name, shape, shape_name) \
+    {MICROKERNEL_BINARY, function, shape, {.binary = SIMD_NAME(binary_##name##_##shape_name)}},
+#define BINARY_ENTRIES(function, name) BINARY_WITH_SHAPES(BINARY_ENTRY, function, name)
 #define ONE_PIXEL_ENTRY(nr) \
     {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
 
@@ -25,7 +31,8 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
     {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
     {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
-    CONV_SHAPES(CONV_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
+    UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_SHAPES(CONV_ENTRY)
+        ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),

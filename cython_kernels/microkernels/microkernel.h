@@ -9,6 +9,7 @@
 
 #include "base/epilogue.h"
 #include "base/isa.h"
+#include "microkernels/elementwise.h"
 
 enum {
     SPMM_GROUP_ROWS = 4,
@@ -85,7 +86,9 @@ typedef void (*conv_kernel)(const struct conv_call*);
     X(MICROKERNEL_FINISH, "finish")         \
     X(MICROKERNEL_COPY, "copy")             \
     X(MICROKERNEL_COPY_EVERY, "copy_every") \
-    X(MICROKERNEL_CONV, "conv")
+    X(MICROKERNEL_CONV, "conv")             \
+    X(MICROKERNEL_UNARY, "unary")           \
+    X(MICROKERNEL_BINARY, "binary")
 
 #define MICROKERNEL_ENUMERATOR(enumerator, name) enumerator,
 enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
@@ -94,8 +97,12 @@ enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
 /* One entry of the table. What does not matter for a family is 0. */
 struct microkernel {
     enum microkernel_family family;
-    int block_rows; /* rows that share an input channel: NR; of conv: height of the kernel */
-    int vectors;    /* pixels of a tile, in vectors: MR; of conv: stride along the height */
+    /* Rows that share an input channel: NR; of conv: height of the kernel; of unary and binary: the
+     * function's enumerator. */
+    int block_rows;
+    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of binary: the shape's
+     * enumerator. */
+    int vectors;
     union {
         spmm_kernel spmm;
         one_pixel_kernel one_pixel;
@@ -103,6 +110,8 @@ struct microkernel {
         copy_kernel copy;
         copy_every_kernel copy_every;
         conv_kernel conv;
+        unary_kernel unary;
+        binary_kernel binary;
     } run;
 };
 

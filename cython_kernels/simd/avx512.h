@@ -35,14 +35,19 @@ static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 static inline vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec vec_sqrt(vec x) { return _mm512_sqrt_ps(x); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 
 /* MINPS and MAXPS return their second operand where either is NaN. */
 static inline vec vec_min(vec bound, vec x) { return _mm512_min_ps(bound, x); }
 static inline vec vec_max(vec bound, vec x) { return _mm512_max_ps(bound, x); }
 
-static inline vec vec_if_negative(vec x, vec yes, vec no) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ), no, yes);
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
+static inline vec vec_if_nan(vec x, vec yes, vec no) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), no, yes);
 }
 
 static inline vec vec_exponent(vec bits) {

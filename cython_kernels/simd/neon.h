@@ -53,15 +53,18 @@ static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }
 static inline vec vec_div(vec a, vec b) { return vdivq_f32(a, b); }
+static inline vec vec_sqrt(vec x) { return vsqrtq_f32(x); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 
 /* FMIN and FMAX return NaN where either operand is. */
 static inline vec vec_min(vec bound, vec x) { return vminq_f32(bound, x); }
 static inline vec vec_max(vec bound, vec x) { return vmaxq_f32(bound, x); }
 
-static inline vec vec_if_negative(vec x, vec yes, vec no) {
-    return vbslq_f32(vcltzq_f32(x), yes, no);
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no) {
+    return vbslq_f32(vcltq_f32(a, b), yes, no);
 }
+
+static inline vec vec_if_nan(vec x, vec yes, vec no) { return vbslq_f32(vceqq_f32(x, x), no, yes); }
 
 static inline vec vec_exponent(vec bits) {
     return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(bits), 23));

@@ -50,6 +50,11 @@ static inline vec vec_mul(vec a, vec b) { return a * b; }
 static inline vec vec_div(vec a, vec b) { return a / b; }
 static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; } /* rounding: either */
 
+static inline vec vec_sqrt(vec x) {
+    for (int i = 0; i < SIMD_LANES; i++) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+
 static inline vec vec_select(vec_int mask, vec yes, vec no) {
     return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
 }
@@ -58,9 +63,10 @@ static inline vec vec_select(vec_int mask, vec yes, vec no) {
 static inline vec vec_min(vec bound, vec x) { return vec_select(bound < x, bound, x); }
 static inline vec vec_max(vec bound, vec x) { return vec_select(bound > x, bound, x); }
 
-static inline vec vec_if_negative(vec x, vec yes, vec no) {
-    return vec_select(x < vec_set1(0.0f), yes, no);
-}
+/* Not where either is NaN. */
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no) { return vec_select(a < b, yes, no); }
+
+static inline vec vec_if_nan(vec x, vec yes, vec no) { return vec_select(x != x, yes, no); }
 
 /* A float whose exponent bits are the low 8 bits of a float's representation. */
 static inline vec vec_exponent(vec bits) {

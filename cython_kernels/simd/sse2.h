@@ -52,15 +52,23 @@ static inline vec vec_add(vec a, vec b) { return _mm_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm_mul_ps(a, b); }
 static inline vec vec_div(vec a, vec b) { return _mm_div_ps(a, b); }
+static inline vec vec_sqrt(vec x) { return _mm_sqrt_ps(x); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
 
 /* MINPS and MAXPS return their second operand where either is NaN. */
 static inline vec vec_min(vec bound, vec x) { return _mm_min_ps(bound, x); }
 static inline vec vec_max(vec bound, vec x) { return _mm_max_ps(bound, x); }
 
-static inline vec vec_if_negative(vec x, vec yes, vec no) {
-    __m128 mask = _mm_cmplt_ps(x, _mm_setzero_ps());
+static inline vec vec_select(vec mask, vec yes, vec no) {
     return _mm_or_ps(_mm_and_ps(mask, yes), _mm_andnot_ps(mask, no));
+}
+
+static inline vec vec_if_less(vec a, vec b, vec yes, vec no) {
+    return vec_select(_mm_cmplt_ps(a, b), yes, no);
+}
+
+static inline vec vec_if_nan(vec x, vec yes, vec no) {
+    return vec_select(_mm_cmpunord_ps(x, x), yes, no);
 }
 
 static inline vec vec_exponent(vec bits) {

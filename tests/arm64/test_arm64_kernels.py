@@ -10,15 +10,17 @@ from arm64_toolchain import COMPILER, KERNELS, PROJECT, compile_flags, emulate
 
 pytestmark = pytest.mark.arm64
 
+PROGRAMS = PROJECT / "tests" / "kernels" / "c"
 
-@pytest.mark.parametrize("name", ["test_spmm", "test_conv"])
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PROGRAMS.glob("test_*.c")))
 def test_every_kernel_is_right(arm64_root, tmp_path, name):
     program = tmp_path / name
     tests = PROJECT / "tests"
     rooms = ("base", "simd", "microkernels", "spmm", "dense")
     sources = [
         tests / "oracle.c",
-        *(tests / "kernels" / "c" / f"{part}.c" for part in ("problem", name)),
+        *(PROGRAMS / f"{part}.c" for part in ("problem", name)),
         *(source for room in rooms for source in sorted(KERNELS.glob(f"{room}/*.c"))),
     ]
     includes = [f"-I{KERNELS}", f"-I{tests}"]

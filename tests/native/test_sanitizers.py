@@ -41,7 +41,9 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("program", "rounds"), [("test_spmm", "2"), ("test_conv", "6")])
+@pytest.mark.parametrize(
+    ("program", "rounds"), [("test_spmm", "2"), ("test_conv", "6"), ("test_elementwise", "2")]
+)
 def test_kernels(address_programs, program, rounds):
     assert "portable is right" in run(address_programs / program, rounds)
 
