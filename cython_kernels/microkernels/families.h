@@ -11,6 +11,7 @@
 #include "microkernels/copy_body.h"
 #include "microkernels/elementwise_body.h"
 #include "microkernels/one_pixel_body.h"
+#include "microkernels/reduce_body.h"
 #include "microkernels/spmm_body.h"
 
 #define SPMM_ENTRY_OF(isa, nr, mr) \
@@ -31,6 +32,9 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
     {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
     {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
+    {MICROKERNEL_REDUCE, REDUCE_SUM, 0, {.reduce = SIMD_NAME(reduce_sum)}},
+    {MICROKERNEL_REDUCE, REDUCE_MAXIMUM, 0, {.reduce = SIMD_NAME(reduce_maximum)}},
+    {MICROKERNEL_EXP_SUM, 0, 0, {.exp_sum = SIMD_NAME(exp_sum)}},
     UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_SHAPES(CONV_ENTRY)
         ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 

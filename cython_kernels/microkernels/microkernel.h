@@ -79,6 +79,15 @@ struct conv_call {
 /* Reads whole vectors: up to lanes - 1 floats past the last pixel of a row. */
 typedef void (*conv_kernel)(const struct conv_call*);
 
+enum reduction { REDUCE_SUM, REDUCE_MAXIMUM };
+
+/* The sum of `count` floats, exact to 1e-6 of the sum of their absolute values, or the maximum; of
+ * no float 0 or -infinity. NaN gives NaN. */
+typedef float (*reduce_kernel)(const float* x, int64_t count);
+
+/* The sum of exp(x[i] - shift), which are stored too if y is not NULL. y may be x. */
+typedef float (*exp_sum_kernel)(float* y, const float* x, int64_t count, float shift);
+
 /* X(enumerator, name): the families. */
 #define MICROKERNEL_FAMILY_LIST(X)          \
     X(MICROKERNEL_SPMM, "spmm")             \
@@ -88,7 +97,9 @@ typedef void (*conv_kernel)(const struct conv_call*);
     X(MICROKERNEL_COPY_EVERY, "copy_every") \
     X(MICROKERNEL_CONV, "conv")             \
     X(MICROKERNEL_UNARY, "unary")           \
-    X(MICROKERNEL_BINARY, "binary")
+    X(MICROKERNEL_BINARY, "binary")         \
+    X(MICROKERNEL_REDUCE, "reduce")         \
+    X(MICROKERNEL_EXP_SUM, "exp_sum")
 
 #define MICROKERNEL_ENUMERATOR(enumerator, name) enumerator,
 enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
@@ -97,8 +108,8 @@ enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
 /* One entry of the table. What does not matter for a family is 0. */
 struct microkernel {
     enum microkernel_family family;
-    /* Rows that share an input channel: NR; of conv: height of the kernel; of unary and binary: the
-     * function's enumerator. */
+    /* Rows that share an input channel: NR; of conv: height of the kernel; of unary, binary
+     * and reduce: the function's enumerator. */
     int block_rows;
     /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of binary: the shape's
      * enumerator. */
@@ -112,6 +123,8 @@ struct microkernel {
         conv_kernel conv;
         unary_kernel unary;
         binary_kernel binary;
+        reduce_kernel reduce;
+        exp_sum_kernel exp_sum;
     } run;
 };
 
