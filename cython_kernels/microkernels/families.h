@@ -13,6 +13,7 @@
 #include "microkernels/one_pixel_body.h"
 #include "microkernels/reduce_body.h"
 #include "microkernels/spmm_body.h"
+#include "microkernels/transpose_body.h"
 
 #define SPMM_ENTRY_OF(isa, nr, mr) \
     {MICROKERNEL_SPMM, nr, mr, {.spmm = spmm_kernel_##isa##_##nr##x##mr}},
@@ -35,6 +36,7 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_REDUCE, REDUCE_SUM, 0, {.reduce = SIMD_NAME(reduce_sum)}},
     {MICROKERNEL_REDUCE, REDUCE_MAXIMUM, 0, {.reduce = SIMD_NAME(reduce_maximum)}},
     {MICROKERNEL_EXP_SUM, 0, 0, {.exp_sum = SIMD_NAME(exp_sum)}},
+    {MICROKERNEL_TRANSPOSE, 0, 0, {.transpose = SIMD_NAME(transpose)}},
     UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_SHAPES(CONV_ENTRY)
         ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 

@@ -88,6 +88,11 @@ typedef float (*reduce_kernel)(const float* x, int64_t count);
 /* The sum of exp(x[i] - shift), which are stored too if y is not NULL. y may be x. */
 typedef float (*exp_sum_kernel)(float* y, const float* x, int64_t count, float shift);
 
+/* Element (r, c) of a matrix goes to (c, r); strides count floats from row to row of each. May read
+ * what lies between rows, and nothing beyond the last element. */
+typedef void (*transpose_kernel)(float* to, int64_t to_stride, const float* from,
+                                 int64_t from_stride, int64_t rows, int64_t columns);
+
 /* X(enumerator, name): the families. */
 #define MICROKERNEL_FAMILY_LIST(X)          \
     X(MICROKERNEL_SPMM, "spmm")             \
@@ -99,7 +104,8 @@ typedef float (*exp_sum_kernel)(float* y, const float* x, int64_t count, float s
     X(MICROKERNEL_UNARY, "unary")           \
     X(MICROKERNEL_BINARY, "binary")         \
     X(MICROKERNEL_REDUCE, "reduce")         \
-    X(MICROKERNEL_EXP_SUM, "exp_sum")
+    X(MICROKERNEL_EXP_SUM, "exp_sum")       \
+    X(MICROKERNEL_TRANSPOSE, "transpose")
 
 #define MICROKERNEL_ENUMERATOR(enumerator, name) enumerator,
 enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
@@ -125,6 +131,7 @@ struct microkernel {
         binary_kernel binary;
         reduce_kernel reduce;
         exp_sum_kernel exp_sum;
+        transpose_kernel transpose;
     } run;
 };
 

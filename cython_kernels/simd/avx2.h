@@ -47,6 +47,20 @@ static inline void vec_store_part(float* to, vec x, int count) {
     if (count & 1) _mm_store_ss(to, part);
 }
 
+static inline vec vec_load_quads(const float* from, int64_t stride) {
+    __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(from));
+    return _mm256_insertf128_ps(low, _mm_loadu_ps(from + stride), 1);
+}
+
+static inline void vec_transpose_quads(vec quads[4]) {
+    __m256 a = _mm256_unpacklo_ps(quads[0], quads[1]), b = _mm256_unpackhi_ps(quads[0], quads[1]);
+    __m256 c = _mm256_unpacklo_ps(quads[2], quads[3]), d = _mm256_unpackhi_ps(quads[2], quads[3]);
+    quads[0] = _mm256_shuffle_ps(a, c, 0x44);
+    quads[1] = _mm256_shuffle_ps(a, c, 0xee);
+    quads[2] = _mm256_shuffle_ps(b, d, 0x44);
+    quads[3] = _mm256_shuffle_ps(b, d, 0xee);
+}
+
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }

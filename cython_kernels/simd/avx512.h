@@ -31,6 +31,22 @@ static inline void vec_store_part(float* to, vec x, int count) {
     _mm512_mask_storeu_ps(to, vec_mask(count), x);
 }
 
+static inline vec vec_load_quads(const float* from, int64_t stride) {
+    __m512 quads = _mm512_castps128_ps512(_mm_loadu_ps(from));
+    quads = _mm512_insertf32x4(quads, _mm_loadu_ps(from + stride), 1);
+    quads = _mm512_insertf32x4(quads, _mm_loadu_ps(from + 2 * stride), 2);
+    return _mm512_insertf32x4(quads, _mm_loadu_ps(from + 3 * stride), 3);
+}
+
+static inline void vec_transpose_quads(vec quads[4]) {
+    __m512 a = _mm512_unpacklo_ps(quads[0], quads[1]), b = _mm512_unpackhi_ps(quads[0], quads[1]);
+    __m512 c = _mm512_unpacklo_ps(quads[2], quads[3]), d = _mm512_unpackhi_ps(quads[2], quads[3]);
+    quads[0] = _mm512_shuffle_ps(a, c, 0x44);
+    quads[1] = _mm512_shuffle_ps(a, c, 0xee);
+    quads[2] = _mm512_shuffle_ps(b, d, 0x44);
+    quads[3] = _mm512_shuffle_ps(b, d, 0xee);
+}
+
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }

@@ -49,6 +49,20 @@ static inline void vec_store_part(float* to, vec x, int count) {
     if (count & 1) vst1q_lane_f32(to, x, 0);
 }
 
+static inline vec vec_load_quads(const float* from, int64_t stride) {
+    (void)stride;
+    return vld1q_f32(from);
+}
+
+static inline void vec_transpose_quads(vec quads[4]) {
+    float32x4_t a = vzip1q_f32(quads[0], quads[2]), b = vzip2q_f32(quads[0], quads[2]);
+    float32x4_t c = vzip1q_f32(quads[1], quads[3]), d = vzip2q_f32(quads[1], quads[3]);
+    quads[0] = vzip1q_f32(a, c);
+    quads[1] = vzip2q_f32(a, c);
+    quads[2] = vzip1q_f32(b, d);
+    quads[3] = vzip2q_f32(b, d);
+}
+
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }

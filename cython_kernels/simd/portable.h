@@ -44,6 +44,23 @@ static inline void vec_store_part(float* to, vec x, int count) {
     for (int i = 0; i < count; i++) to[i] = x[i];
 }
 
+/* Four floats from each address, which lie `stride` apart. */
+static inline vec vec_load_quads(const float* from, int64_t stride) {
+    (void)stride; /* there is one address */
+    return vec_load(from);
+}
+
+/* Transposes the matrix of four rows that each quad of lanes is of the four vectors. */
+static inline void vec_transpose_quads(vec quads[4]) {
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < i; j++) {
+            float swapped = quads[i][j];
+            quads[i][j] = quads[j][i];
+            quads[j][i] = swapped;
+        }
+    }
+}
+
 static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_sub(vec a, vec b) { return a - b; }
 static inline vec vec_mul(vec a, vec b) { return a * b; }

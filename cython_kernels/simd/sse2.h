@@ -48,6 +48,15 @@ static inline void vec_store_part(float* to, vec x, int count) {
     if (count & 1) _mm_store_ss(to, x);
 }
 
+static inline vec vec_load_quads(const float* from, int64_t stride) {
+    (void)stride;
+    return _mm_loadu_ps(from);
+}
+
+static inline void vec_transpose_quads(vec quads[4]) {
+    _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
+}
+
 static inline vec vec_add(vec a, vec b) { return _mm_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm_mul_ps(a, b); }

@@ -43,7 +43,13 @@ def run(*command: str | Path) -> str:
 
 @pytest.mark.parametrize(
     ("program", "rounds"),
-    [("test_spmm", "2"), ("test_conv", "6"), ("test_elementwise", "2"), ("test_reduce", "2")],
+    [
+        ("test_spmm", "2"),
+        ("test_conv", "6"),
+        ("test_elementwise", "2"),
+        ("test_reduce", "2"),
+        ("test_transpose", "2"),
+    ],
 )
 def test_kernels(address_programs, program, rounds):
     assert "portable is right" in run(address_programs / program, rounds)
