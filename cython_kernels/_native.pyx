@@ -315,3 +315,74 @@ cdef class Conv:
         if not valid:
             raise refusal(&why)
         return seconds_between(&start, &end)
+
+
+cdef class Pool:
+    """One pooling layer; `ort_sparse.kernels` documents it."""
+
+    cdef pool_layer* layer
+
+    def __cinit__(self, *, bint average, kernel, strides, dilations, pads_begin, pads_end,
+                  bint ceil_mode, bint count_include_pad, isa):
+        cdef pool_geometry geometry
+        cdef Status why
+        cdef const char* isa_name = NULL
+        geometry.kind = POOL_AVERAGE if average else POOL_MAXIMUM
+        geometry.ceil_mode = ceil_mode
+        geometry.count_include_pad = count_include_pad
+        for axis in range(2):
+            geometry.kernel[axis] = kernel[axis]
+            geometry.stride[axis] = strides[axis]
+            geometry.dilation[axis] = dilations[axis]
+            geometry.pad_begin[axis] = pads_begin[axis]
+            geometry.pad_end[axis] = pads_end[axis]
+        if isa is not None:
+            encoded_isa = isa.encode(errors="replace")
+            isa_name = encoded_isa
+        cdef const Isa* found = isa_request(isa_name, &why)
+        if found != NULL:
+            self.layer = pool_layer_create(&geometry, found, &why)
+        if self.layer == NULL:
+            raise refusal(&why)
+
+    def __dealloc__(self):
+        pool_layer_destroy(self.layer)
+
+    def output_size(self, int64_t batch, int64_t channels, int64_t height, int64_t width):
+        cdef pool_plan plan
+        cdef Status why
+        cdef int64_t size[2]
+        size[0] = height
+        size[1] = width
+        if not pool_plan_make(&plan, self.layer, batch, channels, size, &why):
+            raise refusal(&why)
+        return plan.output_size[0], plan.output_size[1]
+
+    def run(self, x, y, bint parallel):
+        """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
+        cdef _Array x_array = float_array("X", x)
+        cdef _Array y_array = _Array("Y", y, writable=True)
+        cdef const int64_t* dims = x_array.described.dims
+        cdef pool_job job
+        cdef int64_t task
+        cdef timespec start, end
+        cdef Status why
+        cdef bint valid
+        with nogil:
+            clock_gettime(CLOCK_MONOTONIC, &start)
+            valid = pool_plan_make(&job.plan, self.layer, dims[0], dims[1], &dims[2], &why)
+            if valid:
+                job.operands.x = view_of(
+                    <const float*>x_array.described.data, dims[1], dims[2] * dims[3])
+                job.operands.y = view_of(
+                    <const float*>y_array.described.data, dims[1],
+                    job.plan.output_size[0] * job.plan.output_size[1])
+                if parallel:
+                    openmp_run(pool_job_task, &job, job.plan.task_count)
+                else:
+                    for task in range(job.plan.task_count):
+                        pool_job_task(&job, task)
+            clock_gettime(CLOCK_MONOTONIC, &end)
+        if not valid:
+            raise refusal(&why)
+        return seconds_between(&start, &end)

@@ -145,6 +145,38 @@ cdef extern from "dense/conv.h" nogil:
     bint conv_plan_make(
         conv_plan*, const conv_layer*, int64_t batch, const int64_t* input_size, Status*) noexcept
 
+cdef extern from "dense/pool.h" nogil:
+    enum PoolKind "pool_kind":
+        POOL_MAXIMUM
+        POOL_AVERAGE
+
+    struct pool_geometry:
+        PoolKind kind
+        int64_t* kernel
+        int64_t* stride
+        int64_t* dilation
+        int64_t* pad_begin
+        int64_t* pad_end
+        bint ceil_mode
+        bint count_include_pad
+
+    struct pool_layer:
+        pass
+
+    struct pool_plan:
+        const int64_t* output_size
+        int64_t task_count
+
+    struct pool_operands:
+        View x
+        View y
+
+    pool_layer* pool_layer_create(const pool_geometry*, const Isa*, Status*) noexcept
+    void pool_layer_destroy(pool_layer*) noexcept
+    bint pool_plan_make(
+        pool_plan*, const pool_layer*, int64_t batch, int64_t channels, const int64_t* input_size,
+        Status*) noexcept
+
 cdef extern from "op/sparse_conv.h" nogil:
     enum sparse_conv_input:
         SPARSE_CONV_X
@@ -207,7 +239,12 @@ cdef extern from "drivers/drivers.h" nogil:
         conv_plan plan
         conv_operands operands
 
+    struct pool_job:
+        pool_plan plan
+        pool_operands operands
+
     void conv_job_task(void* job, size_t task) noexcept
+    void pool_job_task(void* job, size_t task) noexcept
     ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
     void spmm_job_task(void* job, size_t task) noexcept
     bint openmp_load(Status*) noexcept

@@ -57,3 +57,22 @@ class Conv:
     ) -> None: ...
     def output_size(self, height: int, width: int) -> tuple[int, int]: ...
     def run(self, x: NDArray[Any], y: NDArray[Any], parallel: bool) -> float: ...
+
+class Pool:
+    def __init__(
+        self,
+        *,
+        average: bool,
+        kernel: Sequence[int],
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        pads_begin: Sequence[int],
+        pads_end: Sequence[int],
+        ceil_mode: bool,
+        count_include_pad: bool,
+        isa: str | None,
+    ) -> None: ...
+    def output_size(
+        self, batch: int, channels: int, height: int, width: int
+    ) -> tuple[int, int]: ...
+    def run(self, x: NDArray[Any], y: NDArray[Any], parallel: bool) -> float: ...

@@ -19,7 +19,7 @@ except ImportError as error:
         raise MissingDependencyError(why_not_loaded(error.path) or str(error)) from error
     raise MissingDependencyError(f"{error}; install ort_sparse by pip, which brings it") from error
 
-__all__ = ["Conv", "Kernel", "Layer", "fma_peak", "microkernels", "supported_isas"]
+__all__ = ["Conv", "Kernel", "Layer", "Pool", "fma_peak", "microkernels", "supported_isas"]
 
 
 class Kernel(NamedTuple):
@@ -296,5 +296,93 @@ class Conv:
             )
         size = self._native.output_size(*x.shape[2:])
         y = np.empty((x.shape[0], rows, *size), np.float32)
+        self._native.run(x, y, _uses_openmp(parallel))
+        return y
+
+
+class Pool:
+    """Maximum or average pooling, with the numbers of ONNX Runtime's MaxPool and AveragePool.
+
+    Parameters
+    ----------
+    kind : {'max', 'average'}
+    kernel : tuple of two int
+        Height and width of a window.
+    strides, dilations : tuple of two int
+        Along height and width.
+    pads : tuple of four int
+        Before height and width, and behind them, as in ONNX; each smaller than the kernel.
+    ceil_mode : bool
+        Whether a last window may reach beyond the padding.
+    count_include_pad : bool
+        Whether an average counts padding.
+    isa : str, optional
+        Instruction set; by default ``ORT_SPARSE_ISA``, or else the best that this CPU has.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a number breaks its rule or the CPU lacks the instruction set.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        kernel: Sequence[int],
+        *,
+        strides: Sequence[int] = (1, 1),
+        dilations: Sequence[int] = (1, 1),
+        pads: Sequence[int] = (0, 0, 0, 0),
+        ceil_mode: bool = False,
+        count_include_pad: bool = False,
+        isa: str | None = None,
+    ) -> None:
+        if kind not in ("max", "average"):
+            raise InvalidArgumentError(f"kind: must be max or average, but is {kind!r}")
+        for name, numbers, count in (
+            ("kernel", kernel, 2),
+            ("strides", strides, 2),
+            ("dilations", dilations, 2),
+            ("pads", pads, 4),
+        ):
+            if len(numbers) != count:
+                raise InvalidArgumentError(f"{name}: must be {count} numbers, but is {numbers}")
+        self._native = _native.Pool(
+            average=kind == "average",
+            kernel=kernel,
+            strides=strides,
+            dilations=dilations,
+            pads_begin=pads[:2],
+            pads_end=pads[2:],
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            isa=isa,
+        )
+
+    def __call__(self, x: NDArray[Any], *, parallel: bool = True) -> NDArray[np.float32]:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x : ndarray, shape (batch, channels, height, width), float32
+            C-contiguous.
+        parallel : bool
+            Whether to use an OpenMP team; the numbers are the same.
+
+        Returns
+        -------
+        ndarray, shape (batch, channels, output height, output width), float32
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``x`` has another shape or dtype, or is smaller than the kernel.
+        """
+        if x.ndim != 4 or not x.flags.c_contiguous:
+            raise InvalidArgumentError(
+                "X: must be C-contiguous of shape (batch, channels, height, width), "
+                f"but has shape {x.shape}"
+            )
+        y = np.empty((*x.shape[:2], *self._native.output_size(*x.shape)), np.float32)
         self._native.run(x, y, _uses_openmp(parallel))
         return y

@@ -5,7 +5,8 @@
 #include "base/scratch.h"
 
 _Static_assert((int)SCRATCH_FLOATS >= (int)SPMM_SCRATCH_FLOATS &&
-                   (int)SCRATCH_FLOATS >= (int)CONV_SCRATCH_FLOATS,
+                   (int)SCRATCH_FLOATS >= (int)CONV_SCRATCH_FLOATS &&
+                   (int)SCRATCH_FLOATS >= (int)POOL_SCRATCH_FLOATS,
                "a thread's scratch must suffice");
 
 static const char* const names[] = {"session", "openmp"};
@@ -29,4 +30,9 @@ void spmm_job_task(void* job, size_t task) {
 void conv_job_task(void* job, size_t task) {
     const struct conv_job* run = job;
     conv_run_task(&run->plan, &run->operands, (int64_t)task, scratch_of_thread());
+}
+
+void pool_job_task(void* job, size_t task) {
+    const struct pool_job* run = job;
+    pool_run_task(&run->plan, &run->operands, (int64_t)task, scratch_of_thread());
 }

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/task.h"
 #include "dense/conv.h"
+#include "dense/pool.h"
 #include "spmm/spmm.h"
 
 /* What `ort_sparse.threading` asks for. */
@@ -25,9 +26,15 @@ struct conv_job {
     struct conv_operands operands;
 };
 
+struct pool_job {
+    struct pool_plan plan;
+    struct pool_operands operands;
+};
+
 /* Run one task of a job in the scratch of this thread. */
 void spmm_job_task(void* job, size_t task);
 void conv_job_task(void* job, size_t task);
+void pool_job_task(void* job, size_t task);
 
 /* Loads OpenMP's runtime, once for the process. Returns whether it is there. */
 int openmp_load(struct status*);

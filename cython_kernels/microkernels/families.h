@@ -11,6 +11,7 @@
 #include "microkernels/copy_body.h"
 #include "microkernels/elementwise_body.h"
 #include "microkernels/one_pixel_body.h"
+#include "microkernels/pool_body.h"
 #include "microkernels/reduce_body.h"
 #include "microkernels/spmm_body.h"
 #include "microkernels/transpose_body.h"
@@ -26,6 +27,8 @@
 #define BINARY_ENTRY(function, name, shape, shape_name) \
     {MICROKERNEL_BINARY, function, shape, {.binary = SIMD_NAME(binary_##name##_##shape_name)}},
 #define BINARY_ENTRIES(function, name) BINARY_WITH_SHAPES(BINARY_ENTRY, function, name)
+#define POOL_ENTRY(average, stride) \
+    {MICROKERNEL_POOL, average, stride, {.pool = SIMD_NAME(pool_##average##_##stride)}},
 #define ONE_PIXEL_ENTRY(nr) \
     {MICROKERNEL_ONE_PIXEL, nr, 0, {.one_pixel = SIMD_NAME(one_pixel_##nr)}},
 
@@ -38,7 +41,7 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_EXP_SUM, 0, 0, {.exp_sum = SIMD_NAME(exp_sum)}},
     {MICROKERNEL_TRANSPOSE, 0, 0, {.transpose = SIMD_NAME(transpose)}},
     UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_SHAPES(CONV_ENTRY)
-        ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
+        POOL_SHAPES(POOL_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),

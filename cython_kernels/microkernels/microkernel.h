@@ -93,6 +93,27 @@ typedef float (*exp_sum_kernel)(float* y, const float* x, int64_t count, float s
 typedef void (*transpose_kernel)(float* to, int64_t to_stride, const float* from,
                                  int64_t from_stride, int64_t rows, int64_t columns);
 
+/* Pooling of one line of output pixels. Lines of the windows are reduced into a line of scratch,
+ * whose columns are reduced then; the caller has put padding there, on both sides. */
+struct pool_call {
+    const float* input; /* X's first pixel of the first line */
+    int64_t line_step;  /* floats from one line of the windows to the next */
+    int64_t lines, columns;
+
+    float* line;
+    float* inside; /* of the line: where X's columns go */
+    int64_t stride, tap_step, taps;
+
+    float* y;
+    int64_t width;
+    int first, last; /* whether these are the first and the last columns of the windows */
+    float lines_counted;
+    const float* counts; /* of an average: columns counted, for each pixel */
+};
+
+/* Reads whole vectors of `line` and `counts`: up to two vectors past the last column. */
+typedef void (*pool_kernel)(const struct pool_call*);
+
 /* X(enumerator, name): the families. */
 #define MICROKERNEL_FAMILY_LIST(X)          \
     X(MICROKERNEL_SPMM, "spmm")             \
@@ -101,6 +122,7 @@ typedef void (*transpose_kernel)(float* to, int64_t to_stride, const float* from
     X(MICROKERNEL_COPY, "copy")             \
     X(MICROKERNEL_COPY_EVERY, "copy_every") \
     X(MICROKERNEL_CONV, "conv")             \
+    X(MICROKERNEL_POOL, "pool")             \
     X(MICROKERNEL_UNARY, "unary")           \
     X(MICROKERNEL_BINARY, "binary")         \
     X(MICROKERNEL_REDUCE, "reduce")         \
@@ -114,11 +136,11 @@ enum microkernel_family { MICROKERNEL_FAMILY_LIST(MICROKERNEL_ENUMERATOR) };
 /* One entry of the table. What does not matter for a family is 0. */
 struct microkernel {
     enum microkernel_family family;
-    /* Rows that share an input channel: NR; of conv: height of the kernel; of unary, binary
-     * and reduce: the function's enumerator. */
+    /* Rows that share an input channel: NR; of conv: height of the kernel; of pool: 1 if it
+     * averages; of unary, binary and reduce: the function's enumerator. */
     int block_rows;
-    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of binary: the shape's
-     * enumerator. */
+    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of pool: stride along the
+     * width, 0 for any; of binary: the shape's enumerator. */
     int vectors;
     union {
         spmm_kernel spmm;
@@ -132,6 +154,7 @@ struct microkernel {
         reduce_kernel reduce;
         exp_sum_kernel exp_sum;
         transpose_kernel transpose;
+        pool_kernel pool;
     } run;
 };
 

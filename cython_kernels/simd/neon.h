@@ -63,6 +63,8 @@ static inline void vec_transpose_quads(vec quads[4]) {
     quads[3] = vzip2q_f32(b, d);
 }
 
+static inline vec vec_load_even(const float* from) { return vld2q_f32(from).val[0]; }
+
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }

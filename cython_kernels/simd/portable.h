@@ -61,6 +61,11 @@ static inline void vec_transpose_quads(vec quads[4]) {
     }
 }
 
+/* Every second of 2 * SIMD_LANES floats. */
+static inline vec vec_load_even(const float* from) {
+    return (vec){from[0], from[2], from[4], from[6]};
+}
+
 static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_sub(vec a, vec b) { return a - b; }
 static inline vec vec_mul(vec a, vec b) { return a * b; }

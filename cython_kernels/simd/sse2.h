@@ -57,6 +57,10 @@ static inline void vec_transpose_quads(vec quads[4]) {
     _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
 }
 
+static inline vec vec_load_even(const float* from) {
+    return _mm_shuffle_ps(_mm_loadu_ps(from), _mm_loadu_ps(from + 4), 0x88);
+}
+
 static inline vec vec_add(vec a, vec b) { return _mm_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm_mul_ps(a, b); }

@@ -357,6 +357,7 @@ static int check_row(const struct microkernel_set* set, const struct microkernel
             return 0;
         case MICROKERNEL_FINISH: /* ends every layer of one pixel */
         case MICROKERNEL_CONV:   /* test_conv.c */
+        case MICROKERNEL_POOL:   /* test_pool.c */
         case MICROKERNEL_UNARY:  /* test_elementwise.c */
         case MICROKERNEL_BINARY:
         case MICROKERNEL_REDUCE: /* test_reduce.c */
