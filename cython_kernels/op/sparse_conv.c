@@ -202,65 +202,57 @@ static int check_node(const struct sparse_conv* op, struct status* status) {
            check_activation(op, status);
 }
 
-/* --- Packing. */
+/* --- The weights. */
 
-struct widened {
-    float *values, *bias, *slope;
-    int32_t *indices, *indptr;
-};
-
-static int widen(const struct sparse_conv* op, struct widened* out) {
+static int widen(const struct sparse_conv* op, struct sparse_conv_weights* out) {
     const struct tensor* constants = op->constants;
     const struct tensor *bias = &constants[SPARSE_CONV_BIAS],
                         *slope = &constants[SPARSE_CONV_SLOPE];
     int64_t blocks = constants[SPARSE_CONV_INDICES].dims[0], rows = rows_of(op);
-    *out = (struct widened){
+    out->matrix = (struct block_csr){
+        .rows = rows,
+        .columns = op->in_channels,
+        .block_rows = op->block_rows,
         .values = tensor_widen_floats(&constants[SPARSE_CONV_VALUES], blocks * op->block_rows),
         .indices = tensor_widen_indices(&constants[SPARSE_CONV_INDICES], blocks),
         .indptr = tensor_widen_indices(&constants[SPARSE_CONV_INDPTR], rows / op->block_rows + 1),
+    };
+    out->epilogue = (struct epilogue){
+        .activation = op->activation,
+        .minimum = op->minimum,
+        .maximum = op->maximum,
+        .alpha = op->alpha,
         .bias = bias->given ? tensor_widen_floats(bias, rows) : NULL,
         .slope = slope->given ? tensor_widen_floats(slope, rows) : NULL,
     };
-    return out->values != NULL && out->indices != NULL && out->indptr != NULL &&
-           (out->bias != NULL || !bias->given) && (out->slope != NULL || !slope->given);
+    return out->matrix.values != NULL && out->matrix.indices != NULL &&
+           out->matrix.indptr != NULL && (out->epilogue.bias != NULL || !bias->given) &&
+           (out->epilogue.slope != NULL || !slope->given);
 }
 
-static void release(struct widened* widened) {
-    memory_release(widened->values);
-    memory_release(widened->indices);
-    memory_release(widened->indptr);
-    memory_release(widened->bias);
-    memory_release(widened->slope);
+int sparse_conv_read(const struct sparse_conv* op, struct sparse_conv_weights* out,
+                     struct status* status) {
+    if (!check_node(op, status)) return 0;
+    if (widen(op, out)) return 1;
+    sparse_conv_release(out);
+    return status_fail(status, STATUS_NO_MEMORY, "not enough memory to read %lld x %lld weights",
+                       LL(rows_of(op)), LL(op->in_channels));
+}
+
+void sparse_conv_release(struct sparse_conv_weights* weights) {
+    memory_release((void*)weights->matrix.values);
+    memory_release((void*)weights->matrix.indices);
+    memory_release((void*)weights->matrix.indptr);
+    epilogue_release(&weights->epilogue);
 }
 
 struct spmm_layer* sparse_conv_pack(const struct sparse_conv* op,
                                     const struct spmm_options* options, struct status* status) {
-    if (!check_node(op, status)) return NULL;
-    struct widened widened;
-    struct spmm_layer* layer = NULL;
-    if (widen(op, &widened)) {
-        const struct block_csr matrix = {
-            .rows = rows_of(op),
-            .columns = op->in_channels,
-            .block_rows = op->block_rows,
-            .values = widened.values,
-            .indices = widened.indices,
-            .indptr = widened.indptr,
-        };
-        const struct epilogue epilogue = {
-            .activation = op->activation,
-            .minimum = op->minimum,
-            .maximum = op->maximum,
-            .alpha = op->alpha,
-            .bias = widened.bias,
-            .slope = widened.slope,
-        };
-        layer = spmm_layer_create(&matrix, &epilogue, options, status);
-    } else {
-        status_fail(status, STATUS_NO_MEMORY, "not enough memory to read %lld x %lld weights",
-                    LL(rows_of(op)), LL(op->in_channels));
-    }
-    release(&widened);
+    struct sparse_conv_weights weights;
+    if (!sparse_conv_read(op, &weights, status)) return NULL;
+    struct spmm_layer* layer =
+        spmm_layer_create(&weights.matrix, &weights.epilogue, options, status);
+    sparse_conv_release(&weights);
     return layer;
 }
 

@@ -62,8 +62,18 @@ int sparse_conv_set_strides(struct sparse_conv_strides*, const int64_t* sizes, s
 /* The stride along a spatial axis. */
 int64_t sparse_conv_stride(const struct sparse_conv_strides*, size_t axis);
 
-/* Checks every rule that the node alone must keep, and packs its weights. Returns NULL with the
- * status filled in where that fails. */
+/* The weights and the epilogue of a node, in arrays of their own. */
+struct sparse_conv_weights {
+    struct block_csr matrix;
+    struct epilogue epilogue;
+};
+
+/* Checks every rule that the node alone must keep, and copies its weights. Returns 0 with the
+ * status filled in where that fails; then there is nothing to release. */
+int sparse_conv_read(const struct sparse_conv*, struct sparse_conv_weights*, struct status*);
+void sparse_conv_release(struct sparse_conv_weights*);
+
+/* Does the same and packs the weights. Returns NULL with the status filled in where that fails. */
 struct spmm_layer* sparse_conv_pack(const struct sparse_conv*, const struct spmm_options*,
                                     struct status*);
 
