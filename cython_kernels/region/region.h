@@ -26,15 +26,43 @@ struct region* region_create(const struct model*, const int* inputs, int input_c
                              struct status*);
 void region_destroy(struct region*); /* NULL is allowed; all plans must have been released */
 
-/* Whether a region can have this node of the model; else says why not, in words that can follow
- * the name of the node. Looks at this node, its attributes, and the types, ranks, known dims and
- * constants of its inputs: whatever can fail later fails here. */
-int region_knows(const struct model*, int node, struct status* why);
-
 struct region_shape {
     int rank;
     int64_t dims[MODEL_MAX_RANK];
 };
+
+enum region_work_kind {
+    REGION_WORK_POINTWISE,
+    REGION_WORK_CONV,
+    REGION_WORK_POOL,
+    REGION_WORK_ELEMENTWISE,
+    REGION_WORK_MOVE, /* may cost nothing */
+};
+
+/* What there is to do for a node, for cost models; counted for all images. */
+struct region_work {
+    enum region_work_kind kind;
+    int64_t weights;       /* of a layer, zeros and all */
+    int64_t stored;        /* of a pointwise layer: weights that are kept */
+    int64_t pixels;        /* of the output */
+    int64_t multiply_adds; /* with all weights */
+    int64_t inputs, outputs;
+    int64_t functions; /* numbers that go through more than a handful of instructions */
+};
+
+/* Shapes of a node's computed inputs, all sizes known or guessed, and what follows from them. */
+struct region_guess {
+    const struct region_shape* inputs; /* one for each input of the node; those of others are not
+                                          looked at */
+    struct region_shape* outputs;      /* one for each output; rank MODEL_UNKNOWN_RANK where unknown */
+    struct region_work* work;
+};
+
+/* Whether a region can have this node of the model; else says why not, in words that can follow
+ * the name of the node. Looks at this node, its attributes, and the types, ranks, known dims and
+ * constants of its inputs: whatever can fail later fails here. Fills in the guess unless it is
+ * NULL; shapes that do not fit leave the outputs unknown and no work. */
+int region_knows(const struct model*, int node, const struct region_guess*, struct status* why);
 
 /* The plan for inputs of these shapes, held until region_plan_release. Returns NULL with the status
  * filled in where a shape breaks a rule or memory is short. May be called by many threads. */

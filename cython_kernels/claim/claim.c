@@ -1,0 +1,216 @@
+#include "claim/claim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "claim/cost.h"
+#include "claim/partition.h"
+
+static const char* const mode_names[] = {"auto", "all", "off"};
+
+/* What a region may cost of what ONNX Runtime's own way does, to be claimed: predictions err. */
+static const double cheap_enough = 0.95;
+
+enum { TRIMS = 4 };
+
+int claim_mode_from_name(const char* name, enum claim_mode* mode, struct status* status) {
+    for (int i = 0; i < (int)(sizeof mode_names / sizeof mode_names[0]); i++) {
+        if (strcmp(mode_names[i], name) != 0) continue;
+        *mode = (enum claim_mode)i;
+        return 1;
+    }
+    return status_fail(status, STATUS_INVALID, "must be one of auto, all, off, but is '%.64s'",
+                       name);
+}
+
+const char* claim_mode_name(enum claim_mode mode) { return mode_names[mode]; }
+
+static void say(char reason[CLAIM_REASON_BYTES], const char* words) {
+    snprintf(reason, CLAIM_REASON_BYTES, "%s", words);
+}
+
+/* --- The costs of regions. */
+
+struct costing {
+    const struct survey* survey;
+    const struct isa* isa;
+    const int* region_of;
+    struct claim_region* regions;
+};
+
+static int is_layer(const struct survey_node* node) {
+    return node->known &&
+           (node->work.kind == REGION_WORK_POINTWISE || node->work.kind == REGION_WORK_CONV);
+}
+
+static double border_between(const struct costing* costing, int value) {
+    const int64_t numbers = survey_numbers(costing->survey, value);
+    return cost_of_border(numbers, costing->isa);
+}
+
+/* Adds what changes of layout cost on the way into a node. */
+static void add_borders(const struct costing* costing, int number) {
+    const struct survey* survey = costing->survey;
+    const struct model_node* node = &survey->model->nodes[number];
+    const int region = costing->region_of[number];
+    for (int i = 0; i < node->input_count; i++) {
+        const int producer = survey_producer(survey, node, i);
+        if (producer == MODEL_NO_NODE) continue;
+        const int other = costing->region_of[producer];
+        const struct survey_node *to = &survey->nodes[number], *from = &survey->nodes[producer];
+        const double cost = border_between(costing, node->inputs[i]);
+        if (region != other && region != CLAIM_NO_REGION) {
+            costing->regions[region].cost.region += cost;
+        }
+        if (region != other && other != CLAIM_NO_REGION) {
+            costing->regions[other].cost.region += cost;
+        }
+        /* Custom ops change the layout beside each dense layer. */
+        if (region == CLAIM_NO_REGION || region != other) continue;
+        if (to->is_sparse_op != from->is_sparse_op && is_layer(to) && is_layer(from)) {
+            costing->regions[region].cost.custom_ops += cost;
+        }
+    }
+}
+
+static void add_costs(const struct costing* costing) {
+    const struct survey* survey = costing->survey;
+    for (int i = 0; i < survey->model->node_count; i++) {
+        const int region = costing->region_of[i];
+        add_borders(costing, i);
+        if (region == CLAIM_NO_REGION) continue;
+        struct claim_region* to = &costing->regions[region];
+        const struct cost cost = cost_of_node(&survey->nodes[i], costing->isa);
+        to->node_count++;
+        to->cost.region += cost.region;
+        to->cost.custom_ops += cost.custom_op;
+        if (survey->nodes[i].is_sparse_op) to->cost.dense = -1;
+        if (to->cost.dense >= 0) to->cost.dense += cost.dense;
+    }
+}
+
+/* --- Which nodes shall be in regions. */
+
+/* Whether no neighbour on one side is in the same region. */
+static int is_at_border(const struct survey* survey, const char* taken, const char* is_read,
+                        int number) {
+    const struct model_node* node = &survey->model->nodes[number];
+    int has_producer = 0;
+    for (int i = 0; i < node->input_count; i++) {
+        const int producer = survey_producer(survey, node, i);
+        has_producer |= producer != MODEL_NO_NODE && taken[producer];
+    }
+    return !has_producer || !is_read[number];
+}
+
+/* Gives back nodes at borders that ONNX Runtime runs faster; returns whether there were any. */
+static int trim(const struct survey* survey, const struct isa* isa, char* taken, char* is_read,
+                struct claim_node* nodes) {
+    const struct model* model = survey->model;
+    int trimmed = 0;
+    memset(is_read, 0, (size_t)model->node_count);
+    for (int i = model->node_count - 1; i >= 0; i--) {
+        if (!taken[i]) continue;
+        for (int k = 0; k < model->nodes[i].input_count; k++) {
+            const int producer = survey_producer(survey, &model->nodes[i], k);
+            if (producer != MODEL_NO_NODE) is_read[producer] = 1;
+        }
+    }
+    for (int i = 0; i < model->node_count; i++) {
+        const struct survey_node* node = &survey->nodes[i];
+        if (!taken[i] || node->is_sparse || !is_at_border(survey, taken, is_read, i)) continue;
+        const struct cost cost = cost_of_node(node, isa);
+        if (cost.region <= cost.dense) continue;
+        taken[i] = 0;
+        trimmed = 1;
+        say(nodes[i].reason, "it is at a border, and ONNX Runtime is predicted to run it faster");
+    }
+    return trimmed;
+}
+
+/* --- Decisions. */
+
+/* What a region has, beside nodes that only move numbers. */
+struct content {
+    int sparse, works;
+};
+
+static void find_content(const struct survey* survey, const int* region_of,
+                         struct content* contents) {
+    for (int i = 0; i < survey->model->node_count; i++) {
+        if (region_of[i] == CLAIM_NO_REGION) continue;
+        contents[region_of[i]].sparse |= survey->nodes[i].is_sparse;
+        contents[region_of[i]].works |= survey->nodes[i].work.kind != REGION_WORK_MOVE;
+    }
+}
+
+static void decide(struct claim_region* region, const struct content* content,
+                   enum claim_mode mode) {
+    const struct claim_cost* cost = &region->cost;
+    const double other = cost->dense >= 0 ? cost->dense : cost->custom_ops;
+    if (!content->works) {
+        say(region->reason, "its nodes compute nothing");
+    } else if (mode == CLAIM_AUTO && !content->sparse) {
+        say(region->reason, "it has no sparse layer");
+    } else if (mode == CLAIM_AUTO && cost->region > cheap_enough * other) {
+        say(region->reason, "it is not predicted to be faster than ONNX Runtime's own way");
+    } else {
+        region->claimed = 1;
+    }
+}
+
+static int make_regions(struct claim* claim, const struct survey* survey, const char* taken,
+                        enum claim_mode mode, const struct isa* isa) {
+    const struct model* model = survey->model;
+    int* region_of = malloc((size_t)(model->node_count + 1) * sizeof *region_of);
+    if (region_of == NULL) return 0;
+    const int count = partition_make(survey, taken, region_of);
+    struct content* contents = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *contents);
+    claim->regions = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *claim->regions);
+    const int made = count >= 0 && contents != NULL && claim->regions != NULL;
+    if (made) {
+        const struct costing costing = {survey, isa, region_of, claim->regions};
+        claim->region_count = count;
+        find_content(survey, region_of, contents);
+        add_costs(&costing);
+        for (int i = 0; i < count; i++) decide(&claim->regions[i], &contents[i], mode);
+        for (int i = 0; i < model->node_count; i++) claim->nodes[i].region = region_of[i];
+    }
+    free(contents);
+    free(region_of);
+    return made;
+}
+
+int claim_make(struct claim* claim, const struct model* model, enum claim_mode mode,
+               const struct isa* isa, struct status* status) {
+    struct survey survey = {.model = model};
+    const size_t count = (size_t)model->node_count + 1;
+    *claim = (struct claim){.nodes = calloc(count, sizeof *claim->nodes)};
+    char* marks = calloc(2 * count, 1);
+    int made = claim->nodes != NULL && marks != NULL;
+    for (int i = 0; made && i < model->node_count; i++) {
+        claim->nodes[i].region = CLAIM_NO_REGION;
+        if (mode == CLAIM_OFF) say(claim->nodes[i].reason, "regions are off");
+    }
+    if (!made) {
+        status_fail(status, STATUS_NO_MEMORY, "not enough memory to claim nodes");
+    } else if (mode != CLAIM_OFF) {
+        made = survey_make(&survey, model, claim->nodes, status);
+        for (int i = 0; made && i < model->node_count; i++) marks[i] = (char)survey.nodes[i].known;
+        for (int i = 0; made && mode == CLAIM_AUTO && i < TRIMS; i++) {
+            if (!trim(&survey, isa, marks, marks + count, claim->nodes)) break;
+        }
+        if (made && !make_regions(claim, &survey, marks, mode, isa)) {
+            made = status_fail(status, STATUS_NO_MEMORY, "not enough memory to claim nodes");
+        }
+        survey_release(&survey);
+    }
+    free(marks);
+    return made;
+}
+
+void claim_release(struct claim* claim) {
+    free(claim->regions);
+    free(claim->nodes);
+}

@@ -1,0 +1,167 @@
+/* The step of an operator: its plan for the shapes at hand, and its tasks. */
+#include "base/arithmetic.h"
+#include "region/plan.h"
+
+/* --- Planning. */
+
+static int plan_pointwise(struct region_plan* plan, const struct region_op* op,
+                          struct region_step* step) {
+    const struct region_shape *x = &plan->shapes[op->inputs[0]], *y = &plan->shapes[op->output];
+    struct spmm_shape shape = {.batch = x->dims[0]};
+    for (int i = 0; i < SPMM_AXES; i++) {
+        const int axis = i - SPMM_AXES + x->rank;
+        shape.input_size[i] = axis >= 2 ? x->dims[axis] : 1;
+        shape.output_size[i] = axis >= 2 ? y->dims[axis] : 1;
+        shape.stride[i] = op->is.pointwise.stride[i];
+    }
+    spmm_plan_make(&step->plan.spmm, op->is.pointwise.layer, &shape);
+    step->task_count = step->plan.spmm.task_count;
+    return 1;
+}
+
+static int plan_conv(struct region_plan* plan, const struct region_op* op, struct region_step* step,
+                     struct status* why) {
+    const struct region_shape* x = &plan->shapes[op->inputs[0]];
+    int64_t sizes[2];
+    region_plane_sizes(x, sizes);
+    if (!conv_plan_make(&step->plan.conv, op->is.conv.layer, x->dims[0], sizes, why)) return 0;
+    step->task_count = step->plan.conv.task_count;
+    return 1;
+}
+
+static int plan_pool(struct region_plan* plan, const struct region_op* op, struct region_step* step,
+                     struct status* why) {
+    const struct region_shape *x = &plan->shapes[op->inputs[0]], *y = &plan->shapes[op->output];
+    int64_t sizes[2], results[2];
+    region_plane_sizes(x, sizes);
+    region_plane_sizes(y, results);
+    struct pool_plan* pool = &step->plan.pool;
+    if (!pool_plan_make(pool, op->is.pool.layer, x->dims[0], x->dims[1], sizes, why)) return 0;
+    step->task_count = pool->task_count;
+    return (pool->output_size[0] == results[0] && pool->output_size[1] == results[1]) ||
+           status_fail(why, STATUS_INVALID, "a pool of %lld x %lld pixels does not fit",
+                       (long long)sizes[0], (long long)sizes[1]);
+}
+
+static void plan_global_pool(struct region_plan* plan, const struct region_op* op,
+                             struct region_step* step) {
+    const struct region_shape* x = &plan->shapes[op->inputs[0]];
+    struct global_pool_plan* pool = &step->plan.global_pool;
+    global_pool_plan_make(pool, op->is.global_pool.kind, plan->graph->isa, x->dims[0], x->dims[1],
+                          region_plane(x));
+    step->task_count = pool->task_count;
+}
+
+static void plan_softmax(struct region_plan* plan, const struct region_op* op,
+                         struct region_step* step) {
+    const struct region_shape* x = &plan->shapes[op->inputs[0]];
+    const int64_t length = x->dims[x->rank - 1], count = region_count(x);
+    softmax_plan_make(&step->plan.softmax, op->is.softmax.log, plan->graph->isa,
+                      length > 0 ? count / length : 0, length);
+    step->task_count = step->plan.softmax.task_count;
+}
+
+int region_plan_step(struct region_plan* plan, int op_number, struct status* why) {
+    const struct region_op* op = &plan->graph->ops[op_number];
+    struct region_step* step = &plan->steps[op_number];
+    switch (op->kind) {
+        case REGION_RESHAPE:
+        case REGION_SLICE:
+        case REGION_CONCAT:
+            if (step->kind == REGION_STEP_COPY) region_plan_copy(plan, op_number);
+            return 1;
+        case REGION_PAD:
+            step->kind = REGION_STEP_COPY;
+            region_plan_copy(plan, op_number);
+            return 1;
+        case REGION_UNARY:
+        case REGION_PRELU:
+        case REGION_BINARY:
+        case REGION_TRANSPOSE:
+            step->kind = REGION_STEP_ROWS;
+            region_plan_rows(plan, op_number);
+            return 1;
+        default:
+            break;
+    }
+    step->kind = REGION_STEP_LAYER;
+    if (region_count(&plan->shapes[op->output]) == 0) return 1;
+    switch (op->kind) {
+        case REGION_POINTWISE:
+            return plan_pointwise(plan, op, step);
+        case REGION_CONV:
+            return plan_conv(plan, op, step, why);
+        case REGION_POOL:
+            return plan_pool(plan, op, step, why);
+        case REGION_GLOBAL_POOL:
+            plan_global_pool(plan, op, step);
+            return 1;
+        default: /* REGION_SOFTMAX */
+            plan_softmax(plan, op, step);
+            return 1;
+    }
+}
+
+/* --- Running. */
+
+float* region_pixels(const struct region_run* run, int value) {
+    const struct region_place* place = &run->plan->places[value];
+    const struct region_storage* storage = &run->plan->storages[place->storage];
+    switch (storage->kind) {
+        case REGION_INPUT:
+            return (float*)run->inputs[storage->number] + place->offset;
+        case REGION_OUTPUT:
+            return run->outputs[storage->number] + place->offset;
+        case REGION_CONSTANT:
+            return run->plan->graph->values[storage->number].constant + place->offset;
+        default:
+            return run->memory + storage->offset + place->offset;
+    }
+}
+
+struct view region_view(const struct region_run* run, int value) {
+    const struct region_place* place = &run->plan->places[value];
+    return (struct view){region_pixels(run, value), place->image_stride, place->channel_stride};
+}
+
+static void run_layer(const struct region_run* run, const struct region_op* op,
+                      const struct region_step* step, int64_t task, float* scratch) {
+    const struct view x = region_view(run, op->inputs[0]), y = region_view(run, op->output);
+    switch (op->kind) {
+        case REGION_POINTWISE: {
+            struct spmm_operands operands = {.x = x, .y = y};
+            if (op->input_count == 2) operands.residual = region_view(run, op->inputs[1]);
+            spmm_run_task(&step->plan.spmm, &operands, task, scratch);
+            break;
+        }
+        case REGION_CONV:
+            conv_run_task(&step->plan.conv, &(struct conv_operands){x, y}, task, scratch);
+            break;
+        case REGION_POOL:
+            pool_run_task(&step->plan.pool, &(struct pool_operands){x, y}, task, scratch);
+            break;
+        case REGION_GLOBAL_POOL:
+            global_pool_run_task(&step->plan.global_pool, &(struct pool_operands){x, y}, task);
+            break;
+        default: /* REGION_SOFTMAX */
+            softmax_run_task(&step->plan.softmax, x.pixels, y.pixels, task);
+            break;
+    }
+}
+
+void region_run_task(const struct region_run* run, int op_number, int64_t task, float* scratch) {
+    const struct region_step* step = &run->plan->steps[op_number];
+    switch (step->kind) {
+        case REGION_STEP_NONE:
+            break;
+        case REGION_STEP_LAYER:
+            run_layer(run, &run->plan->graph->ops[op_number], step, task, scratch);
+            break;
+        case REGION_STEP_ROWS:
+            region_run_rows(run, op_number, task);
+            break;
+        case REGION_STEP_COPY:
+            region_run_copy(run, op_number, task);
+            break;
+    }
+}
