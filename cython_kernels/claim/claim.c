@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "claim/cost.h"
+#include "claim/extract.h"
 #include "claim/partition.h"
 
 static const char* const mode_names[] = {"auto", "all", "off"};
@@ -27,7 +28,7 @@ int claim_mode_from_name(const char* name, enum claim_mode* mode, struct status*
 const char* claim_mode_name(enum claim_mode mode) { return mode_names[mode]; }
 
 static void say(char reason[CLAIM_REASON_BYTES], const char* words) {
-    snprintf(reason, CLAIM_REASON_BYTES, "%s", words);
+    snprintf(reason, CLAIM_REASON_BYTES, "%.*s", CLAIM_REASON_BYTES - 1, words);
 }
 
 /* --- The costs of regions. */
@@ -160,6 +161,37 @@ static void decide(struct claim_region* region, const struct content* content,
     }
 }
 
+/* Makes each claimed region as Compile will, so that it cannot fail there. */
+static int check_regions(struct claim* claim, const struct survey* survey, const int* region_of) {
+    const int count = survey->model->node_count;
+    struct extract extract;
+    int* first = calloc((size_t)claim->region_count + 2, sizeof *first);
+    int* members = malloc((size_t)(count + 1) * sizeof *members);
+    const int enough = extract_init(&extract, survey->model) && first != NULL && members != NULL;
+    for (int i = 0; enough && i < count; i++) {
+        if (region_of[i] != CLAIM_NO_REGION) first[region_of[i] + 2]++;
+    }
+    for (int i = 2; enough && i < claim->region_count + 2; i++) first[i] += first[i - 1];
+    for (int i = 0; enough && i < count; i++) { /* then first[r + 1] ends region r */
+        if (region_of[i] != CLAIM_NO_REGION) members[first[region_of[i] + 1]++] = i;
+    }
+    for (int r = 0; enough && r < claim->region_count; r++) {
+        struct status why;
+        if (!claim->regions[r].claimed) continue;
+        extract_region(&extract, survey, r, region_of, members + first[r], first[r + 1] - first[r]);
+        if (region_check(&extract.model, extract.inputs, extract.input_count, extract.outputs,
+                         extract.output_count, &why)) {
+            continue;
+        }
+        claim->regions[r].claimed = 0;
+        say(claim->regions[r].reason, why.message);
+    }
+    extract_release(&extract);
+    free(first);
+    free(members);
+    return enough;
+}
+
 static int make_regions(struct claim* claim, const struct survey* survey, const char* taken,
                         enum claim_mode mode, const struct isa* isa) {
     const struct model* model = survey->model;
@@ -168,7 +200,7 @@ static int make_regions(struct claim* claim, const struct survey* survey, const 
     const int count = partition_make(survey, taken, region_of);
     struct content* contents = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *contents);
     claim->regions = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *claim->regions);
-    const int made = count >= 0 && contents != NULL && claim->regions != NULL;
+    int made = count >= 0 && contents != NULL && claim->regions != NULL;
     if (made) {
         const struct costing costing = {survey, isa, region_of, claim->regions};
         claim->region_count = count;
@@ -176,6 +208,7 @@ static int make_regions(struct claim* claim, const struct survey* survey, const 
         add_costs(&costing);
         for (int i = 0; i < count; i++) decide(&claim->regions[i], &contents[i], mode);
         for (int i = 0; i < model->node_count; i++) claim->nodes[i].region = region_of[i];
+        made = check_regions(claim, survey, region_of);
     }
     free(contents);
     free(region_of);

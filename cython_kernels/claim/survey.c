@@ -27,7 +27,9 @@ int64_t survey_numbers(const struct survey* survey, int value) {
 static struct region_shape guess_shape(const struct model_value* value) {
     struct region_shape shape = {.rank = value->rank};
     for (int i = 0; i < value->rank; i++) {
-        shape.dims[i] = value->dims[i] >= 0 ? value->dims[i] : i == 0 ? GUESSED_BATCH : GUESSED_SIZE;
+        shape.dims[i] = value->dims[i] >= 0 ? value->dims[i]
+                        : i == 0            ? GUESSED_BATCH
+                                            : GUESSED_SIZE;
     }
     return shape;
 }
@@ -82,10 +84,9 @@ static int ask(struct survey* survey, int number, struct region_shape* inputs,
         survey->shapes[node->outputs[i]] = outputs[i];
     }
     asked->is_sparse_op = strcmp(node->domain, "ort_sparse") == 0;
-    asked->is_sparse =
-        asked->is_sparse_op || (asked->work.kind == REGION_WORK_POINTWISE &&
-                                (double)asked->work.stored < sparse_enough *
-                                                                 (double)asked->work.weights);
+    asked->is_sparse = asked->is_sparse_op ||
+                       (asked->work.kind == REGION_WORK_POINTWISE &&
+                        (double)asked->work.stored < sparse_enough * (double)asked->work.weights);
     asked->joins = asked->work.kind == REGION_WORK_ELEMENTWISE && follows_layer(survey, node);
     return 1;
 }

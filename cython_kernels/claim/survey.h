@@ -6,7 +6,7 @@
 #include "region/region.h"
 
 struct survey_node {
-    int known; /* whether a region can have it */
+    int known;        /* whether a region can have it */
     int is_sparse_op; /* SparseConv1x1 */
     int is_sparse; /* whether it is worth a region for its own sake: a pointwise layer with zeros */
     int joins;     /* whether a layer before it takes it in, here and in ONNX Runtime */

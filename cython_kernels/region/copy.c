@@ -21,8 +21,7 @@ static int64_t item_count(const struct region_plan* plan, const struct region_op
 
 void region_plan_copy(struct region_plan* plan, int op_number) {
     const struct region_op* op = &plan->graph->ops[op_number];
-    plan->steps[op_number].task_count =
-        divide_up(item_count(plan, op), items_per_task(plan, op));
+    plan->steps[op_number].task_count = divide_up(item_count(plan, op), items_per_task(plan, op));
 }
 
 /* Where number `index` of a value lies, and how many follow it there. */
@@ -59,11 +58,10 @@ static void copy_slice(const struct region_run* run, const struct region_op* op,
     const struct region_plan* plan = run->plan;
     const struct region_shape* shape = &plan->shapes[op->output];
     const int64_t plane = region_plane(shape);
-    const struct region_place *from = &plan->places[op->inputs[0]],
-                              *to = &plan->places[op->output];
-    const float* x = region_pixels(run, op->inputs[0]) +
-                     smaller(op->is.slice.first, plan->shapes[op->inputs[0]].dims[1]) *
-                         from->channel_stride;
+    const struct region_place *from = &plan->places[op->inputs[0]], *to = &plan->places[op->output];
+    const float* x =
+        region_pixels(run, op->inputs[0]) +
+        smaller(op->is.slice.first, plan->shapes[op->inputs[0]].dims[1]) * from->channel_stride;
     float* y = region_pixels(run, op->output);
     for (int64_t i = begin; i < end;) {
         const int64_t number = i / plane, pixel = i % plane;
@@ -110,8 +108,7 @@ static void fill(float* y, int64_t count, float value) {
 /* A row of a padded value, along its last axis. */
 static void pad_row(const struct region_run* run, const struct region_op* op, int64_t row) {
     const struct region_plan* plan = run->plan;
-    const struct region_shape *to = &plan->shapes[op->output],
-                              *from = &plan->shapes[op->inputs[0]];
+    const struct region_shape *to = &plan->shapes[op->output], *from = &plan->shapes[op->inputs[0]];
     const int last = to->rank - 1;
     int64_t to_stride[REGION_MAX_RANK], from_stride[REGION_MAX_RANK], at = 0, source = 0;
     int inside = 1;
@@ -136,8 +133,7 @@ static void pad_row(const struct region_run* run, const struct region_op* op, in
     }
     for (int64_t i = 0; i < to->dims[last]; i++) {
         const int is_copy = i >= begin && i < begin + count;
-        y[i * to_stride[last]] =
-            is_copy ? x[(i - begin) * from_stride[last]] : op->is.pad.value;
+        y[i * to_stride[last]] = is_copy ? x[(i - begin) * from_stride[last]] : op->is.pad.value;
     }
 }
 

@@ -99,5 +99,8 @@ void region_count_uses(struct region_graph* graph) {
         const struct region_op* op = &graph->ops[i];
         for (int k = 0; k < op->input_count; k++) graph->values[op->inputs[k]].uses++;
         graph->values[op->output].producer = i;
+        if (op->kind == REGION_SOFTMAX) { /* which takes rows as they follow each other */
+            graph->values[op->inputs[0]].contiguous = graph->values[op->output].contiguous = 1;
+        }
     }
 }

@@ -20,19 +20,19 @@
 enum { REGION_MAX_RANK = MODEL_MAX_RANK, REGION_NO_VALUE = -1 };
 
 /* X(enumerator, what it is called). */
-#define REGION_KIND_LIST(X)                                                               \
-    X(REGION_POINTWISE, "pointwise")     /* a 1x1 convolution or matrix product */        \
-    X(REGION_CONV, "convolution")        /* of few input channels a group */              \
-    X(REGION_POOL, "pooling")            /* over windows */                               \
-    X(REGION_GLOBAL_POOL, "global pool") /* over whole planes */                          \
-    X(REGION_UNARY, "unary")             /* a function of each number */                  \
-    X(REGION_PRELU, "prelu")             /* with a slope for each channel */              \
-    X(REGION_BINARY, "binary")           /* of two numbers, with NumPy's broadcasting */  \
-    X(REGION_SOFTMAX, "softmax")         /* over the last axis */                         \
-    X(REGION_RESHAPE, "reshape")         /* the same numbers in the same order */         \
-    X(REGION_TRANSPOSE, "transpose")     /* of any axes */                                \
-    X(REGION_SLICE, "slice")             /* of axis 1 */                                  \
-    X(REGION_CONCAT, "concatenation")    /* along axis 1 */                               \
+#define REGION_KIND_LIST(X)                                                              \
+    X(REGION_POINTWISE, "pointwise")     /* a 1x1 convolution or matrix product */       \
+    X(REGION_CONV, "convolution")        /* of few input channels a group */             \
+    X(REGION_POOL, "pooling")            /* over windows */                              \
+    X(REGION_GLOBAL_POOL, "global pool") /* over whole planes */                         \
+    X(REGION_UNARY, "unary")             /* a function of each number */                 \
+    X(REGION_PRELU, "prelu")             /* with a slope for each channel */             \
+    X(REGION_BINARY, "binary")           /* of two numbers, with NumPy's broadcasting */ \
+    X(REGION_SOFTMAX, "softmax")         /* over the last axis */                        \
+    X(REGION_RESHAPE, "reshape")         /* the same numbers in the same order */        \
+    X(REGION_TRANSPOSE, "transpose")     /* of any axes */                               \
+    X(REGION_SLICE, "slice")             /* of axis 1 */                                 \
+    X(REGION_CONCAT, "concatenation")    /* along axis 1 */                              \
     X(REGION_PAD, "padding")             /* with a number */
 
 #define REGION_ENUMERATOR(enumerator, name) enumerator,
@@ -104,9 +104,7 @@ struct region_op {
             unary_kernel kernel;
         } prelu;
         struct region_binary binary;
-        struct {
-            int log;
-        } softmax;
+        enum softmax_kind softmax;
         struct region_reshape reshape;
         int transpose[REGION_MAX_RANK]; /* the input's axis for each of the output's */
         struct {
@@ -128,6 +126,7 @@ struct region_value {
     int uses;        /* by operators, and once as an output of the region */
     int input;       /* number of this input of the region, or -1 */
     int output;      /* number of this output, or -1 */
+    int contiguous;  /* whether it must be, images and all */
 };
 
 struct region_graph {

@@ -58,8 +58,7 @@ static int add_inputs(struct region_reader* r, const struct model_node* node) {
         if (value->constant.given || value->rank < 0) continue;
         struct region_shape shape = {.rank = value->rank};
         for (int k = 0; k < value->rank; k++) {
-            shape.dims[k] =
-                value->dims[k] >= 0 ? value->dims[k] : region_new_size(r->graph->sizes);
+            shape.dims[k] = value->dims[k] >= 0 ? value->dims[k] : region_new_size(r->graph->sizes);
         }
         if (!region_add_value(r->graph, &shape, NULL, &r->values[node->inputs[i]])) {
             return status_fail(r->why, STATUS_NO_MEMORY, "not enough memory");
@@ -106,8 +105,8 @@ static void set_pointwise_work(const struct region_pointwise* layer, struct regi
 static void set_conv_work(const struct conv_geometry* g, struct region_work* work,
                           const struct region_shape* y) {
     work->kind = REGION_WORK_CONV;
-    work->weights = product_of(g->out_channels,
-                               g->in_channels / g->groups * g->kernel[0] * g->kernel[1]);
+    work->weights =
+        product_of(g->out_channels, g->in_channels / g->groups * g->kernel[0] * g->kernel[1]);
     work->pixels = product_of(y->dims[0], region_plane(y));
     work->multiply_adds = product_of(work->weights, work->pixels);
 }
@@ -174,8 +173,8 @@ static int fill_in(const struct region_reader* r, const struct model_node* node,
     *guess->work = (struct region_work){.kind = REGION_WORK_MOVE};
     for (int i = 0; enough && i < graph->value_count; i++) shapes[i] = graph->values[i].shape;
     for (int i = 0; enough && i < node->input_count; i++) {
-        const int value = node->inputs[i] == MODEL_NO_VALUE ? REGION_NO_VALUE
-                                                            : r->values[node->inputs[i]];
+        const int value =
+            node->inputs[i] == MODEL_NO_VALUE ? REGION_NO_VALUE : r->values[node->inputs[i]];
         if (value != REGION_NO_VALUE) shapes[value] = guess->inputs[i];
     }
     const int fits = enough && guess_shapes(r, shapes, inputs, guess->work);

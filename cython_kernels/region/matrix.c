@@ -8,44 +8,53 @@ static float weight_at(const struct region_dense* dense, int64_t row, int64_t co
     return dense->weights[row * dense->row_step + column * dense->column_step];
 }
 
-/* Whether a block of rows has a number that is not zero (NaN is none) in a column of its group. */
-static int has_block(const struct region_dense* dense, int64_t row, int64_t column, int rows) {
-    for (int i = 0; i < rows; i++) {
-        if (weight_at(dense, row + i, column) != 0.0f) return 1;
-    }
-    return 0;
+enum { HEIGHTS = 3 /* 1, 2, 4 */ };
+
+/* Which of up to four rows have a number that is not zero (NaN is none) in a column: a bit each. */
+static unsigned rows_with(const struct region_dense* dense, int64_t row, int64_t column, int rows) {
+    const float* at = dense->weights + row * dense->row_step + column * dense->column_step;
+    unsigned bits = 0;
+    for (int i = 0; i < rows; i++) bits |= (unsigned)(at[i * dense->row_step] != 0.0f) << i;
+    return bits;
 }
 
-static int64_t count_blocks(const struct region_dense* dense, int block_rows) {
-    int64_t count = 0;
-    for (int64_t row = 0; row < dense->rows; row += block_rows) {
+/* Counts the blocks of 1, 2 and 4 rows that have a number; the tallest that fit the groups. */
+static void count_blocks(const struct region_dense* dense, int tallest, int64_t counts[HEIGHTS]) {
+    counts[0] = counts[1] = counts[2] = 0;
+    for (int64_t row = 0; row < dense->rows; row += tallest) {
         for (int64_t column = 0; column < dense->group_columns; column++) {
-            count += has_block(dense, row, column, block_rows);
+            const unsigned bits = rows_with(dense, row, column, tallest);
+            counts[0] += __builtin_popcount(bits);
+            counts[1] += ((bits & 3) != 0) + ((bits & 12) != 0);
+            counts[2] += bits != 0;
         }
     }
-    return count;
+}
+
+static int tallest_block(const struct region_dense* dense) {
+    const int64_t group_rows = dense->rows / dense->groups;
+    return group_rows % 4 == 0 ? 4 : group_rows % 2 == 0 ? 2 : 1;
 }
 
 /* Taller blocks share channel numbers and loads of pixels, but store zeros. */
-static int choose_block_rows(const struct region_dense* dense) {
-    const double cost[] = {1.0, 0.94, 0.88}; /* of a stored number, in blocks of 1, 2 and 4 rows */
-    const int64_t group_rows = dense->rows / dense->groups;
-    double least = 0;
+static int choose_block_rows(const struct region_dense* dense, int64_t* count) {
+    const double cost[HEIGHTS] = {1.0, 0.94, 0.88}; /* of a stored number */
+    const int tallest = tallest_block(dense);
+    int64_t counts[HEIGHTS];
+    count_blocks(dense, tallest, counts);
     int best = 0;
-    for (int i = 0; i < 3; i++) {
-        const int block_rows = 1 << i;
-        if (group_rows % block_rows != 0) break;
-        double total = cost[i] * block_rows * (double)count_blocks(dense, block_rows);
-        if (best != 0 && total >= least) continue;
-        best = block_rows;
-        least = total;
+    for (int i = 1; 1 << i <= tallest; i++) {
+        if (cost[i] * (double)(counts[i] << i) < cost[best] * (double)(counts[best] << best)) {
+            best = i;
+        }
     }
-    return best;
+    *count = counts[best];
+    return 1 << best;
 }
 
 int region_matrix_create(struct block_csr* matrix, const struct region_dense* dense) {
-    const int block_rows = choose_block_rows(dense);
-    const int64_t count = count_blocks(dense, block_rows);
+    int64_t count;
+    const int block_rows = choose_block_rows(dense, &count);
     float* values = memory_allocate(count * block_rows, sizeof *values);
     int32_t* indices = memory_allocate(count, sizeof *indices);
     int32_t* indptr = memory_allocate(dense->rows / block_rows + 1, sizeof *indptr);
@@ -65,7 +74,7 @@ int region_matrix_create(struct block_csr* matrix, const struct region_dense* de
     for (int64_t row = 0; row < dense->rows; row += block_rows) {
         const int64_t first_column = row / group_rows * dense->group_columns;
         for (int64_t column = 0; column < dense->group_columns; column++) {
-            if (!has_block(dense, row, column, block_rows)) continue;
+            if (rows_with(dense, row, column, block_rows) == 0) continue;
             for (int i = 0; i < block_rows; i++) {
                 values[block * block_rows + i] = weight_at(dense, row + i, column);
             }

@@ -58,7 +58,7 @@ static void place_alone(struct region_plan* plan, int value) {
 /* Whether a value may still be placed where its reader wants it. */
 static int is_free(const struct region_plan* plan, int value) {
     const struct region_value* v = &plan->graph->values[value];
-    return v->constant == NULL && v->input < 0 && v->output < 0 &&
+    return v->constant == NULL && v->input < 0 && v->output < 0 && !v->contiguous &&
            plan->places[value].storage < 0;
 }
 
@@ -102,14 +102,14 @@ static int rename_place(const struct region_plan* plan, const struct region_op* 
     *out = *in;
     if (op->kind == REGION_SLICE) {
         out->offset += smaller(op->is.slice.first, before->dims[1]) * in->channel_stride;
-        return 1;
+        return !plan->graph->values[op->output].contiguous || region_is_contiguous(out, after);
     }
     if (region_is_contiguous(in, before)) {
         *out = contiguous(in->storage, in->offset, after);
         return 1;
     }
-    return after->rank >= 2 && before->dims[0] == after->dims[0] &&
-           before->dims[1] == after->dims[1];
+    return !plan->graph->values[op->output].contiguous && after->rank >= 2 && before->rank >= 2 &&
+           before->dims[0] == after->dims[0] && before->dims[1] == after->dims[1];
 }
 
 /* From the first operator to the last: what is left is renamed or copied. */

@@ -3,7 +3,6 @@
 #ifndef ORT_SPARSE_REGION_PLAN_H
 #define ORT_SPARSE_REGION_PLAN_H
 
-#include "dense/transpose.h"
 #include "region/graph.h"
 
 enum region_storage_kind {
@@ -16,30 +15,30 @@ enum region_storage_kind {
 /* Memory that values lie in. */
 struct region_storage {
     enum region_storage_kind kind;
-    int number;         /* of an input, an output or a value */
-    int64_t floats;     /* of REGION_MEMORY */
-    int64_t offset;     /* likewise, in floats */
+    int number;            /* of an input, an output or a value */
+    int64_t floats;        /* of REGION_MEMORY */
+    int64_t offset;        /* likewise, in floats */
     int first_op, last_op; /* which write it first and read it last */
     int inside;            /* the storage that it is a part of, from `offset` on, or -1 */
 };
 
 /* Where a value lies: planes of axis 1 in images of axis 0; what is in a plane is contiguous. */
 struct region_place {
-    int storage; /* or -1 */
+    int storage;                                  /* or -1 */
     int64_t offset, image_stride, channel_stride; /* floats */
 };
 
 /* What is done to rows of numbers, each of which is next to the one before it in Y. An operand is a
  * row too, or one number for a row, or lies in steps. */
 struct region_rows {
-    int rank;                              /* axes outside of a row */
-    int64_t size[REGION_MAX_RANK];         /* of these axes */
-    int64_t y_stride[REGION_MAX_RANK];     /* floats */
-    int64_t stride[2][REGION_MAX_RANK];    /* of operands */
-    int64_t length;                        /* numbers in a row */
-    int64_t step[2];                       /* of operands in a row: 0 if it is one number */
-    int64_t segment, segments;             /* numbers in a part of a row, and parts */
-    int64_t items, items_per_task;         /* parts of all rows */
+    int rank;                           /* axes outside of a row */
+    int64_t size[REGION_MAX_RANK];      /* of these axes */
+    int64_t y_stride[REGION_MAX_RANK];  /* floats */
+    int64_t stride[2][REGION_MAX_RANK]; /* of operands */
+    int64_t length;                     /* numbers in a row */
+    int64_t step[2];                    /* of operands in a row: 0 if it is one number */
+    int64_t segment, segments;          /* numbers in a part of a row, and parts */
+    int64_t items, items_per_task;      /* parts of all rows */
 };
 
 enum region_step_kind {
@@ -58,7 +57,6 @@ struct region_step {
         struct pool_plan pool;
         struct global_pool_plan global_pool;
         struct softmax_plan softmax;
-        struct transpose_plan transpose;
         struct region_rows rows;
     } plan;
 };
@@ -78,8 +76,8 @@ struct region_plan {
 };
 
 /* Returns NULL with the status filled in where a shape does not fit or memory is short. */
-struct region_plan* region_plan_create(const struct region_graph*, const struct region_shape* inputs,
-                                       struct status*);
+struct region_plan* region_plan_create(const struct region_graph*,
+                                       const struct region_shape* inputs, struct status*);
 void region_plan_destroy(struct region_plan*);
 
 /* place.c: chooses storages and places of all values whose shapes are known. An operator whose

@@ -119,8 +119,8 @@ int region_read_input(struct region_reader* r, int index, int least_rank, int mo
            status_fail(r->why, STATUS_INVALID, "input %d is computed outside of the region", index);
 }
 
-struct region_op* region_begin_op(struct region_reader* r, enum region_kind kind,
-                                  const int* inputs, int count) {
+struct region_op* region_begin_op(struct region_reader* r, enum region_kind kind, const int* inputs,
+                                  int count) {
     struct region_op* op = region_add_op(r->graph, kind, inputs, count);
     if (op == NULL) region_no_memory(r);
     return op;
@@ -138,11 +138,20 @@ int region_finish_op(struct region_reader* r, int* output) {
     return fits;
 }
 
+int region_give_output(struct region_reader* r, int output, int value) {
+    const int number = model_output(r->node, output);
+    const struct model_value* said = &r->model->values[number];
+    struct region_shape* shape = &r->graph->values[value].shape;
+    for (int i = 0; said->rank == shape->rank && i < shape->rank; i++) {
+        if (shape->dims[i] < 0 && said->dims[i] >= 0) shape->dims[i] = said->dims[i];
+    }
+    r->values[number] = value;
+    return 1;
+}
+
 int region_end_op(struct region_reader* r, int output) {
     int value;
-    if (!region_finish_op(r, &value)) return 0;
-    r->values[model_output(r->node, output)] = value;
-    return 1;
+    return region_finish_op(r, &value) && region_give_output(r, output, value);
 }
 
 static int has_output(const struct region_reader* r) {

@@ -21,8 +21,8 @@ region_node_reader region_shape_reader(const struct model_node*);
 /* The model's value that is an input of the node, or NULL where it is left out. */
 const struct model_value* region_model_input(const struct region_reader*, int index);
 
-/* The graph's value for an input: computed, or a constant, which is copied. It is float32 of a known
- * rank between these. */
+/* The graph's value for an input: computed, or a constant, which is copied. It is float32 of a
+ * known rank between these. */
 int region_read_input(struct region_reader*, int index, int least_rank, int most_rank, int* value);
 
 /* A constant input: float32 or float16 of this rank (-1: any), or integers of rank 0 or 1, widened
@@ -48,13 +48,18 @@ int region_finish_op(struct region_reader*, int* output);
 /* The same, for the operator that gives an output of the node. */
 int region_end_op(struct region_reader*, int output);
 
+/* Makes a value an output of the node. What the model says of sizes that cannot be worked out is
+ * believed. */
+int region_give_output(struct region_reader*, int output, int value);
+
 /* A new constant of the graph. */
 int region_add_constant(struct region_reader*, const struct region_shape*, float* numbers,
                         int* value);
 
 int region_no_memory(struct region_reader*);
 
-/* The windows of a convolution or pool along height and width; one spatial axis has a height of 1. */
+/* The windows of a convolution or pool along height and width; one spatial axis has a height of 1.
+ */
 struct region_windows {
     int64_t kernel[2], stride[2], dilation[2], pad_begin[2], pad_end[2];
 };

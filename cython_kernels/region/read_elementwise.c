@@ -10,12 +10,18 @@ static const struct {
     const char* op_type;
     enum unary function;
 } plain_functions[] = {
-    {"Sigmoid", UNARY_SIGMOID},   {"Tanh", UNARY_TANH},
-    {"Softplus", UNARY_SOFTPLUS}, {"Mish", UNARY_MISH},
-    {"HardSwish", UNARY_HARD_SWISH}, {"Abs", UNARY_ABS},
-    {"Neg", UNARY_NEG},           {"Sqrt", UNARY_SQRT},
-    {"Exp", UNARY_EXP},           {"Log", UNARY_LOG},
-    {"Erf", UNARY_ERF},           {"Reciprocal", UNARY_RECIPROCAL},
+    {"Sigmoid", UNARY_SIGMOID},
+    {"Tanh", UNARY_TANH},
+    {"Softplus", UNARY_SOFTPLUS},
+    {"Mish", UNARY_MISH},
+    {"HardSwish", UNARY_HARD_SWISH},
+    {"Abs", UNARY_ABS},
+    {"Neg", UNARY_NEG},
+    {"Sqrt", UNARY_SQRT},
+    {"Exp", UNARY_EXP},
+    {"Log", UNARY_LOG},
+    {"Erf", UNARY_ERF},
+    {"Reciprocal", UNARY_RECIPROCAL},
 };
 
 static const struct {
@@ -86,8 +92,9 @@ static int read_clip(struct region_reader* r) {
     float least = -INFINITY, most = INFINITY;
     if (!read_bound(r, "min", 1, &least) || !read_bound(r, "max", 2, &most)) return 0;
     if (!(least <= most)) {
-        return status_fail(r->why, STATUS_INVALID, "min must be at most max, but they are %g and %g",
-                           (double)least, (double)most);
+        return status_fail(r->why, STATUS_INVALID,
+                           "min must be at most max, but they are %g and %g", (double)least,
+                           (double)most);
     }
     return add_unary(r, UNARY_CLIP, least, most);
 }
@@ -151,8 +158,7 @@ static int read_binary(struct region_reader* r) {
             return 0;
         }
     }
-    r->values[model_output(r->node, 0)] = sum;
-    return 1;
+    return region_give_output(r, 0, sum);
 }
 
 /* --- Batch normalization: y = x * scale + shift, a number for each channel. */
@@ -185,8 +191,7 @@ static int add_scale_and_shift(struct region_reader* r, int x, float* scale, flo
         !add_binary(r, BINARY_ADD, scaled, shifts, &out)) {
         return 0;
     }
-    r->values[model_output(r->node, 0)] = out;
-    return 1;
+    return region_give_output(r, 0, out);
 }
 
 static int read_batch_normalization(struct region_reader* r) {
@@ -221,10 +226,10 @@ region_node_reader region_elementwise_reader(const struct model_node* node) {
         const char* op_type;
         region_node_reader read;
     } readers[] = {
-        {"Relu", read_relu},       {"Clip", read_clip},
-        {"PRelu", read_prelu},     {"LeakyRelu", read_leaky_relu},
-        {"Elu", read_elu},         {"HardSigmoid", read_hard_sigmoid},
-        {"Gelu", read_gelu},       {"BatchNormalization", read_batch_normalization},
+        {"Relu", read_relu},   {"Clip", read_clip},
+        {"PRelu", read_prelu}, {"LeakyRelu", read_leaky_relu},
+        {"Elu", read_elu},     {"HardSigmoid", read_hard_sigmoid},
+        {"Gelu", read_gelu},   {"BatchNormalization", read_batch_normalization},
     };
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
         if (model_is(node, readers[i].op_type)) return readers[i].read;

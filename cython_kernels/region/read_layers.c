@@ -66,8 +66,8 @@ static int add_conv(struct region_reader* r, int x, const struct conv_geometry* 
         memory_release(bias);
         return 0;
     }
-    op->is.conv = (struct region_conv){
-        .geometry = *geometry, .weights = weights, .epilogue = {.bias = bias}};
+    op->is.conv =
+        (struct region_conv){.geometry = *geometry, .weights = weights, .epilogue = {.bias = bias}};
     return region_end_op(r, 0);
 }
 
@@ -121,7 +121,8 @@ static int read_conv(struct region_reader* r) {
     const struct model_value* value = region_model_input(r, 1);
     if (!region_read_input(r, 0, 3, 4, &x)) return 0;
     if (value == NULL || !value->constant.given) {
-        return status_fail(r->why, STATUS_INVALID, "the weights must be constant, but are computed");
+        return status_fail(r->why, STATUS_INVALID,
+                           "the weights must be constant, but are computed");
     }
     const struct tensor* tensor = &value->constant;
     if (!check_conv(r, x, tensor, groups) || !region_read_windows(r, x, tensor->dims + 2, &w)) {
@@ -166,8 +167,7 @@ static int read_product(struct region_reader* r, int transposed, float alpha, fl
     const struct region_dense dense = {
         weights, rows, columns, 1, transposed ? columns : 1, transposed ? 1 : rows};
     for (int64_t i = 0; i < count && alpha != 1.0f; i++) weights[i] *= alpha;
-    int added =
-        read_bias(r, 2, rows, beta, &bias) && add_pointwise(r, x, &dense, bias, stride);
+    int added = read_bias(r, 2, rows, beta, &bias) && add_pointwise(r, x, &dense, bias, stride);
     memory_release(weights);
     return added;
 }
@@ -213,9 +213,8 @@ static int read_sparse_attributes(struct region_reader* r, struct sparse_conv* o
         !sparse_conv_set_strides(&op->strides, strides->ints, (size_t)strides->count, r->why)) {
         return 0;
     }
-    return activation_from_name(
-        model_string(node, "activation", activation_name(op->activation)), &op->activation,
-        r->why);
+    return activation_from_name(model_string(node, "activation", activation_name(op->activation)),
+                                &op->activation, r->why);
 }
 
 static int read_sparse_constants(struct region_reader* r, struct sparse_conv* op) {

@@ -212,8 +212,8 @@ static int read_concat(struct region_reader* r) {
     if (!known) status_fail(r->why, STATUS_INVALID, "it has no inputs");
     for (int i = 0; known && i < count; i++) {
         known = region_read_input(r, i, 2, REGION_MAX_RANK, &inputs[i]);
-        if (known && r->graph->values[inputs[i]].shape.rank !=
-                         r->graph->values[inputs[0]].shape.rank) {
+        if (known &&
+            r->graph->values[inputs[i]].shape.rank != r->graph->values[inputs[0]].shape.rank) {
             known = status_fail(r->why, STATUS_INVALID, "inputs must have the same rank");
         }
     }
@@ -288,7 +288,7 @@ static int read_softmax(struct region_reader* r) {
     }
     struct region_op* op = region_begin_op(r, REGION_SOFTMAX, &x, 1);
     if (op == NULL) return 0;
-    op->is.softmax.log = model_is(r->node, "LogSoftmax");
+    op->is.softmax = model_is(r->node, "LogSoftmax") ? LOG_SOFTMAX : SOFTMAX;
     return region_end_op(r, 0);
 }
 

@@ -105,6 +105,19 @@ struct region* region_create(const struct model* model, const int* inputs, int i
     return NULL;
 }
 
+int region_check(const struct model* model, const int* inputs, int input_count, const int* outputs,
+                 int output_count, struct status* why) {
+    struct region_graph graph;
+    struct region_reader reader = {.graph = &graph, .model = model, .why = why};
+    if (!region_graph_init(&graph)) {
+        return status_fail(why, STATUS_NO_MEMORY, "not enough memory for a region");
+    }
+    const int made = build(&reader, inputs, input_count, outputs, output_count);
+    free(reader.values);
+    region_graph_release(&graph);
+    return made;
+}
+
 void region_destroy(struct region* region) {
     if (region == NULL) return;
     for (int i = 0; i < KEPT_PLANS; i++) region_plan_destroy(region->plans[i]);
@@ -161,8 +174,8 @@ static struct region_plan* keep(struct region* region, struct region_plan* plan)
     return dropped;
 }
 
-const struct region_plan* region_plan_hold(struct region* region,
-                                           const struct region_shape* inputs, struct status* why) {
+const struct region_plan* region_plan_hold(struct region* region, const struct region_shape* inputs,
+                                           struct status* why) {
     pthread_mutex_lock(&region->lock);
     struct region_plan* plan = hold_kept(region, inputs);
     pthread_mutex_unlock(&region->lock);

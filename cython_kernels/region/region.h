@@ -24,6 +24,11 @@ struct region_plan;
 struct region* region_create(const struct model*, const int* inputs, int input_count,
                              const int* outputs, int output_count, const struct isa*,
                              struct status*);
+
+/* Whether region_create would succeed, memory apart; else says why not. */
+int region_check(const struct model*, const int* inputs, int input_count, const int* outputs,
+                 int output_count, struct status* why);
+
 void region_destroy(struct region*); /* NULL is allowed; all plans must have been released */
 
 struct region_shape {
@@ -54,7 +59,7 @@ struct region_work {
 struct region_guess {
     const struct region_shape* inputs; /* one for each input of the node; those of others are not
                                           looked at */
-    struct region_shape* outputs;      /* one for each output; rank MODEL_UNKNOWN_RANK where unknown */
+    struct region_shape* outputs; /* one for each output; rank MODEL_UNKNOWN_RANK where unknown */
     struct region_work* work;
 };
 

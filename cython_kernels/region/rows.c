@@ -18,8 +18,8 @@ void region_strides(const struct region_place* place, const struct region_shape*
 }
 
 /* Strides of an operand along the axes of Y: 0 where it is broadcast. */
-static void operand_strides(const struct region_plan* plan, int value,
-                            const struct region_shape* y, int64_t* strides) {
+static void operand_strides(const struct region_plan* plan, int value, const struct region_shape* y,
+                            int64_t* strides) {
     const struct region_shape* shape = &plan->shapes[value];
     int64_t own[REGION_MAX_RANK];
     region_strides(&plan->places[value], shape, own);

@@ -47,17 +47,17 @@ static void plan_global_pool(struct region_plan* plan, const struct region_op* o
                              struct region_step* step) {
     const struct region_shape* x = &plan->shapes[op->inputs[0]];
     struct global_pool_plan* pool = &step->plan.global_pool;
-    global_pool_plan_make(pool, op->is.global_pool.kind, plan->graph->isa, x->dims[0], x->dims[1],
-                          region_plane(x));
+    global_pool_plan_make(pool, op->is.global_pool.kind, x->dims[0], x->dims[1], region_plane(x),
+                          plan->graph->isa);
     step->task_count = pool->task_count;
 }
 
 static void plan_softmax(struct region_plan* plan, const struct region_op* op,
                          struct region_step* step) {
     const struct region_shape* x = &plan->shapes[op->inputs[0]];
-    const int64_t length = x->dims[x->rank - 1], count = region_count(x);
-    softmax_plan_make(&step->plan.softmax, op->is.softmax.log, plan->graph->isa,
-                      length > 0 ? count / length : 0, length);
+    const int64_t length = x->dims[x->rank - 1], count = region_count(x); /* not 0 */
+    softmax_plan_make(&step->plan.softmax, op->is.softmax, count / length, length,
+                      plan->graph->isa);
     step->task_count = step->plan.softmax.task_count;
 }
 
@@ -141,10 +141,12 @@ static void run_layer(const struct region_run* run, const struct region_op* op,
             pool_run_task(&step->plan.pool, &(struct pool_operands){x, y}, task, scratch);
             break;
         case REGION_GLOBAL_POOL:
-            global_pool_run_task(&step->plan.global_pool, &(struct pool_operands){x, y}, task);
+            global_pool_run_task(&step->plan.global_pool, &(struct global_pool_operands){x, y},
+                                 task);
             break;
         default: /* REGION_SOFTMAX */
-            softmax_run_task(&step->plan.softmax, x.pixels, y.pixels, task);
+            softmax_run_task(&step->plan.softmax, &(struct softmax_operands){x.pixels, y.pixels},
+                             task);
             break;
     }
 }
