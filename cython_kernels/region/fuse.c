@@ -2,26 +2,25 @@
  *
  * A layer that takes in the operator after it moves to that operator's place, since what else that
  * one reads may be computed only then. */
+#include "region/fuse.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "region/graph.h"
 #include "region/matrix.h"
 
 /* Operators without inputs are gone. */
 static int is_gone(const struct region_op* op) { return op->inputs == NULL; }
 
-/* The operator that computes a value for this reader alone, or NULL. */
-static struct region_op* sole_producer(struct region_graph* graph, int value) {
+struct region_op* region_sole_producer(struct region_graph* graph, int value) {
     const struct region_value* v = &graph->values[value];
     if (v->producer < 0 || v->uses != 1 || v->output >= 0) return NULL;
     return &graph->ops[v->producer];
 }
 
-/* Puts `layer` in the place of the operator after it, `next`. */
-static void take_place(struct region_graph* graph, struct region_op* layer,
+void region_take_place(struct region_graph* graph, struct region_op* layer,
                        struct region_op* next) {
     const int output = next->output;
     region_op_release(next);
@@ -30,6 +29,13 @@ static void take_place(struct region_graph* graph, struct region_op* layer,
     graph->values[output].producer = (int)(next - graph->ops);
     memset(layer, 0, sizeof *layer);
     layer->kind = REGION_RESHAPE; /* which owns nothing but its inputs, and has none */
+}
+
+void region_drop(struct region_graph* graph, struct region_op* op) {
+    for (int i = 0; i < op->input_count; i++) graph->values[op->inputs[i]].uses--;
+    region_op_release(op);
+    memset(op, 0, sizeof *op);
+    op->kind = REGION_RESHAPE;
 }
 
 static struct epilogue* epilogue_of(struct region_op* op) {
@@ -56,24 +62,17 @@ static enum unary times_itself(const struct region_op* op) {
     return UNARY_COUNT;
 }
 
-static void drop(struct region_graph* graph, struct region_op* op) {
-    for (int i = 0; i < op->input_count; i++) graph->values[op->inputs[i]].uses--;
-    region_op_release(op);
-    memset(op, 0, sizeof *op);
-    op->kind = REGION_RESHAPE;
-}
-
 /* SiLU and HardSwish as they are written where there is no operator for them, and Mish. */
 static void join_product(struct region_graph* graph, struct region_op* op) {
     if (op->kind != REGION_BINARY || op->is.binary.function != BINARY_MUL) return;
     for (int side = 0; side < 2; side++) {
         const int x = op->inputs[1 - side];
-        struct region_op* f = sole_producer(graph, op->inputs[side]);
+        struct region_op* f = region_sole_producer(graph, op->inputs[side]);
         if (f == NULL || f->kind != REGION_UNARY) continue;
         struct region_op* inner = NULL;
         enum unary joined = times_itself(f);
         if (f->is.unary.function == UNARY_TANH) {
-            inner = sole_producer(graph, f->inputs[0]);
+            inner = region_sole_producer(graph, f->inputs[0]);
             if (inner == NULL || inner->kind != REGION_UNARY ||
                 inner->is.unary.function != UNARY_SOFTPLUS) {
                 continue;
@@ -81,8 +80,8 @@ static void join_product(struct region_graph* graph, struct region_op* op) {
             joined = UNARY_MISH;
         }
         if (joined == UNARY_COUNT || (inner != NULL ? inner : f)->inputs[0] != x) continue;
-        drop(graph, f);
-        if (inner != NULL) drop(graph, inner);
+        region_drop(graph, f);
+        if (inner != NULL) region_drop(graph, inner);
         op->kind = REGION_UNARY;
         op->inputs[0] = x;
         op->input_count = 1;
@@ -122,11 +121,11 @@ static int set_activation(struct epilogue* epilogue, const struct region_unary* 
 /* Returns whether memory sufficed. */
 static int take_activation(struct region_graph* graph, struct region_op* op) {
     if (op->kind != REGION_UNARY && op->kind != REGION_PRELU) return 1;
-    struct region_op* layer = sole_producer(graph, op->inputs[0]);
+    struct region_op* layer = region_sole_producer(graph, op->inputs[0]);
     struct epilogue* epilogue = layer != NULL ? epilogue_of(layer) : NULL;
     if (epilogue == NULL || epilogue->activation != ACTIVATION_NONE) return 1;
     if (op->kind == REGION_UNARY) {
-        if (set_activation(epilogue, &op->is.unary)) take_place(graph, layer, op);
+        if (set_activation(epilogue, &op->is.unary)) region_take_place(graph, layer, op);
         return 1;
     }
     const int64_t rows = rows_of(layer);
@@ -137,7 +136,7 @@ static int take_activation(struct region_graph* graph, struct region_op* op) {
     }
     epilogue->activation = ACTIVATION_PRELU;
     epilogue->slope = slope;
-    take_place(graph, layer, op);
+    region_take_place(graph, layer, op);
     return 1;
 }
 
@@ -206,7 +205,7 @@ static int take_constant(struct region_graph* graph, struct region_op* op) {
     const enum binary function = op->is.binary.function;
     const int constant_first = graph->values[op->inputs[0]].constant != NULL;
     const struct region_value* constant = &graph->values[op->inputs[!constant_first]];
-    struct region_op* layer = sole_producer(graph, op->inputs[constant_first]);
+    struct region_op* layer = region_sole_producer(graph, op->inputs[constant_first]);
     struct epilogue* epilogue = layer != NULL ? epilogue_of(layer) : NULL;
     if (function > BINARY_DIV || (function == BINARY_DIV && constant_first) || epilogue == NULL ||
         epilogue->activation != ACTIVATION_NONE || layer->input_count != 1) {
@@ -228,7 +227,7 @@ static int take_constant(struct region_graph* graph, struct region_op* op) {
     }
     if (function != BINARY_ADD) scale_layer(layer, scale);
     memory_release(scale);
-    take_place(graph, layer, op);
+    region_take_place(graph, layer, op);
     return 1;
 }
 
@@ -236,7 +235,7 @@ static int take_constant(struct region_graph* graph, struct region_op* op) {
 static void take_residual(struct region_graph* graph, struct region_op* op) {
     if (op->kind != REGION_BINARY || op->is.binary.function != BINARY_ADD) return;
     for (int side = 0; side < 2; side++) {
-        struct region_op* layer = sole_producer(graph, op->inputs[side]);
+        struct region_op* layer = region_sole_producer(graph, op->inputs[side]);
         const int other = op->inputs[1 - side];
         const struct region_value* residual = &graph->values[other];
         if (layer == NULL || layer->kind != REGION_POINTWISE || layer->input_count != 1 ||
@@ -247,7 +246,7 @@ static void take_residual(struct region_graph* graph, struct region_op* op) {
         }
         layer->inputs[1] = other;
         layer->input_count = 2;
-        take_place(graph, layer, op);
+        region_take_place(graph, layer, op);
         return;
     }
 }
@@ -273,6 +272,7 @@ int region_fuse(struct region_graph* graph, struct status* why) {
         enough = take_constant(graph, op);
         if (enough) take_residual(graph, op);
         if (enough) enough = take_activation(graph, op);
+        if (enough && !is_gone(op)) enough = region_take_shuffle(graph, op);
     }
     remove_gone(graph);
     return enough || status_fail(why, STATUS_NO_MEMORY, "not enough memory for a layer");

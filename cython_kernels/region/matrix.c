@@ -108,3 +108,31 @@ void region_matrix_scale_rows(struct block_csr* matrix, const float* scale) {
         }
     }
 }
+
+int region_matrix_shuffle_rows(struct block_csr* matrix, int64_t groups) {
+    const int64_t rows = matrix->rows, group_rows = rows / groups;
+    const int64_t count = matrix->indptr[rows];
+    float* values = memory_allocate(count, sizeof *values);
+    int32_t* indices = memory_allocate(count, sizeof *indices);
+    int32_t* indptr = memory_allocate(rows + 1, sizeof *indptr);
+    if (values == NULL || indices == NULL || indptr == NULL) {
+        memory_release(values);
+        memory_release(indices);
+        memory_release(indptr);
+        return 0;
+    }
+    indptr[0] = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t from = row % groups * group_rows + row / groups;
+        const int32_t first = matrix->indptr[from], end = matrix->indptr[from + 1];
+        for (int32_t i = first; i < end; i++) {
+            values[indptr[row] + i - first] = matrix->values[i];
+            indices[indptr[row] + i - first] = matrix->indices[i];
+        }
+        indptr[row + 1] = indptr[row] + end - first;
+    }
+    const struct block_csr shuffled = {rows, matrix->columns, 1, values, indices, indptr};
+    region_matrix_release(matrix);
+    *matrix = shuffled;
+    return 1;
+}

@@ -22,6 +22,10 @@ void region_matrix_release(struct block_csr*);
 /* Multiplies each row by a number. */
 void region_matrix_scale_rows(struct block_csr*, const float* scale);
 
+/* Makes row q * (rows / groups) + i of a matrix without taller blocks row i * groups + q. Returns
+ * whether memory sufficed. */
+int region_matrix_shuffle_rows(struct block_csr*, int64_t groups);
+
 int64_t region_matrix_blocks(const struct block_csr*);
 
 #endif
