@@ -1,5 +1,8 @@
 #include "dense/transpose.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include "base/arithmetic.h"
 #include "base/cache.h"
 
@@ -32,7 +35,10 @@ void transpose_run_task(const struct transpose_plan* plan,
     const int64_t count = smaller(plan->pixels - first, plan->pixels_per_task);
     float* plane = planes->pixels + image * planes->image_stride + first;
     float* nhwc = operands->nhwc + (image * plan->pixels + first) * channels;
-    if (plan->direction == TRANSPOSE_TO_PLANES) {
+    const int to_planes = plan->direction == TRANSPOSE_TO_PLANES;
+    if (channels == 1) {
+        memcpy(to_planes ? plane : nhwc, to_planes ? nhwc : plane, (size_t)count * sizeof *nhwc);
+    } else if (to_planes) {
         plan->kernel(plane, planes->channel_stride, nhwc, channels, count, channels);
     } else {
         plan->kernel(nhwc, channels, plane, planes->channel_stride, channels, count);

@@ -33,9 +33,9 @@ SIMD_INLINE void transpose_block(float* to, int64_t to_stride, const float* from
 }
 
 /* A block at the end of the matrix, of which there may be no more to read than it is. */
-SIMD_ONE_COPY static void SIMD_NAME(transpose_last)(float* to, int64_t to_stride, const float* from,
-                                                    int64_t from_stride, int rows, int columns) {
-    float block[SIMD_LANES * TRANSPOSE_COLUMNS] = {0};
+SIMD_INLINE void transpose_last(float* to, int64_t to_stride, const float* from,
+                                int64_t from_stride, int rows, int columns) {
+    float block[SIMD_LANES * TRANSPOSE_COLUMNS]; /* what is not set is not stored either */
     for (int r = 0; r < rows; r++) {
         memcpy(block + r * TRANSPOSE_COLUMNS, from + r * from_stride,
                (size_t)columns * sizeof *block);
@@ -55,8 +55,8 @@ SIMD_INLINE void transpose_columns(float* to, int64_t to_stride, const float* fr
                         columns);
     }
     for (; r < rows; r += SIMD_LANES) {
-        SIMD_NAME(transpose_last)(to + r, to_stride, from + r * from_stride, from_stride,
-                                  (int)smaller(rows - r, SIMD_LANES), columns);
+        transpose_last(to + r, to_stride, from + r * from_stride, from_stride,
+                       (int)smaller(rows - r, SIMD_LANES), columns);
     }
 }
 

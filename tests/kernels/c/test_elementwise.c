@@ -113,7 +113,7 @@ static void require_close(const struct microkernel_set* set, enum unary function
 
 /* Numbers a and b as the function is used with. */
 static void choose_parameters(enum unary function, float* a, float* b) {
-    *a = random_float();
+    *a = 2 * random_float();
     *b = random_float();
     if (function == UNARY_CLIP) {
         *b = *a + 3 * fabsf(*b);

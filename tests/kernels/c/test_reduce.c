@@ -82,6 +82,18 @@ static void check_reduce(const struct isa* isa, const struct microkernel* row, i
     free(x);
 }
 
+/* Equal floats, whose rounding errors add up where one sum takes many of them. */
+static void check_long_sum(const struct isa* isa, reduce_kernel kernel) {
+    enum { COUNT = 1 << 20 };
+    float* x = random_floats(COUNT, 0.7f, 0.0f);
+    const double expected = COUNT * (double)x[0];
+    const float found = kernel(x, COUNT);
+    if (!(fabs(found - expected) <= 3e-7 * expected)) {
+        refuse(isa, "a long sum", COUNT, expected, found);
+    }
+    free(x);
+}
+
 static void check_exp_sum(const struct isa* isa, exp_sum_kernel kernel, int64_t count) {
     float* x = random_floats(count, 0.0f, random_below(2) ? 1.0f : 40.0f);
     float* y = random_floats(count, 0.0f, 1.0f);
@@ -199,6 +211,9 @@ static int check_row(const struct isa* isa, const struct microkernel* row, int r
         } else {
             check_exp_sum(isa, row->run.exp_sum, count);
         }
+    }
+    if (row->family == MICROKERNEL_REDUCE && row->block_rows == REDUCE_SUM) {
+        check_long_sum(isa, row->run.reduce);
     }
     return 1;
 }

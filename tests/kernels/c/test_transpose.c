@@ -102,6 +102,7 @@ int main(int argc, char** argv) {
         const struct microkernel_set* set = microkernel_set_of(isa);
         for (int i = 0; i < set->count; i++) rows += check_row(isa, &set->entries[i], rounds);
         check_layer(isa, 2, 3, 50 * 63);
+        check_layer(isa, 2, 1, 20000);
         check_layer(isa, 0, 3, 10);
         check_layer(isa, 2, 0, 10);
         check_layer(isa, 2, 5, 0);
