@@ -3,6 +3,7 @@
 #ifndef ORT_SPARSE_REGION_PLAN_H
 #define ORT_SPARSE_REGION_PLAN_H
 
+#include "dense/transpose.h"
 #include "region/graph.h"
 
 enum region_storage_kind {
@@ -57,6 +58,7 @@ struct region_step {
         struct pool_plan pool;
         struct global_pool_plan global_pool;
         struct softmax_plan softmax;
+        struct transpose_plan transpose;
         struct region_rows rows;
     } plan;
 };

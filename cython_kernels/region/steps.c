@@ -61,6 +61,30 @@ static void plan_softmax(struct region_plan* plan, const struct region_op* op,
     step->task_count = step->plan.softmax.task_count;
 }
 
+/* Whether a transpose turns NHWC into planes or back, and the plan for that. Other orders of axes
+ * are functions of rows. */
+static int plan_nhwc(struct region_plan* plan, const struct region_op* op,
+                     struct region_step* step) {
+    const struct region_shape *x = &plan->shapes[op->inputs[0]], *y = &plan->shapes[op->output];
+    const int last = x->rank - 1;
+    int to_planes = x->rank >= 3 && op->is.transpose[0] == 0, to_nhwc = to_planes;
+    for (int axis = 1; axis <= last && x->rank >= 3; axis++) {
+        to_planes &= op->is.transpose[axis] == (axis == 1 ? last : axis - 1);
+        to_nhwc &= op->is.transpose[axis] == (axis == last ? 1 : axis + 1);
+    }
+    const int nhwc = to_planes ? op->inputs[0] : op->output;
+    const struct region_shape* planes = to_planes ? y : x;
+    if ((!to_planes && !to_nhwc) || region_count(y) == 0 ||
+        !region_is_contiguous(&plan->places[nhwc], &plan->shapes[nhwc])) {
+        return 0;
+    }
+    transpose_plan_make(&step->plan.transpose, to_planes ? TRANSPOSE_TO_PLANES : TRANSPOSE_TO_NHWC,
+                        planes->dims[0], planes->dims[1], region_plane(planes), plan->graph->isa);
+    step->kind = REGION_STEP_LAYER;
+    step->task_count = step->plan.transpose.task_count;
+    return 1;
+}
+
 int region_plan_step(struct region_plan* plan, int op_number, struct status* why) {
     const struct region_op* op = &plan->graph->ops[op_number];
     struct region_step* step = &plan->steps[op_number];
@@ -74,10 +98,12 @@ int region_plan_step(struct region_plan* plan, int op_number, struct status* why
             step->kind = REGION_STEP_COPY;
             region_plan_copy(plan, op_number);
             return 1;
+        case REGION_TRANSPOSE:
+            if (plan_nhwc(plan, op, step)) return 1;
+            /* fall through */
         case REGION_UNARY:
         case REGION_PRELU:
         case REGION_BINARY:
-        case REGION_TRANSPOSE:
             step->kind = REGION_STEP_ROWS;
             region_plan_rows(plan, op_number);
             return 1;
@@ -124,6 +150,14 @@ struct view region_view(const struct region_run* run, int value) {
     return (struct view){region_pixels(run, value), place->image_stride, place->channel_stride};
 }
 
+static void run_nhwc(const struct transpose_plan* plan, const struct view* x, const struct view* y,
+                     int64_t task) {
+    const int to_planes = plan->direction == TRANSPOSE_TO_PLANES;
+    const struct transpose_operands operands = {to_planes ? *y : *x,
+                                                to_planes ? x->pixels : y->pixels};
+    transpose_run_task(plan, &operands, task);
+}
+
 static void run_layer(const struct region_run* run, const struct region_op* op,
                       const struct region_step* step, int64_t task, float* scratch) {
     const struct view x = region_view(run, op->inputs[0]), y = region_view(run, op->output);
@@ -143,6 +177,9 @@ static void run_layer(const struct region_run* run, const struct region_op* op,
         case REGION_GLOBAL_POOL:
             global_pool_run_task(&step->plan.global_pool, &(struct global_pool_operands){x, y},
                                  task);
+            break;
+        case REGION_TRANSPOSE:
+            run_nhwc(&step->plan.transpose, &x, &y, task);
             break;
         default: /* REGION_SOFTMAX */
             softmax_run_task(&step->plan.softmax, &(struct softmax_operands){x.pixels, y.pixels},
