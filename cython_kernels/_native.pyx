@@ -1,7 +1,7 @@
-"""The native part of ort_sparse: the entry point of ONNX Runtime and the direct Python calls.
+"""The native part of ort_sparse: the entry points of ONNX Runtime and the direct Python calls.
 
 This one source is linked twice: as the extension module ``ort_sparse._native``, and as
-``libort_sparse``, from which the linker drops everything but `RegisterCustomOps`.
+``libort_sparse``, from which the linker drops everything but the entry points of ONNX Runtime.
 """
 
 from cpython.buffer cimport (
@@ -11,17 +11,31 @@ from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from core cimport *
-from ort.onnxruntime_abi cimport OrtApiBase, OrtSessionOptions, OrtStatus
-from ort.registration cimport Registration, register_domain
+from ort.entry_points cimport register_custom_ops
+from ort.factory cimport Factory, create_factories, release_factory
+from ort.onnxruntime_abi cimport OrtApiBase, OrtLogger, OrtSessionOptions, OrtStatus
+from ort.onnxruntime_ep_abi cimport OrtEpFactory
+from ort.registration cimport Registration
 
 from ort_sparse.errors import InvalidArgumentError
 
 cdef Registration* registrations
+cdef Factory* factories
 
 
 cdef public OrtStatus* RegisterCustomOps(
         OrtSessionOptions* options, const OrtApiBase* base) noexcept nogil:
-    return register_domain(&registrations, options, base)
+    return register_custom_ops(&registrations, &factories, options, base)
+
+
+cdef public OrtStatus* CreateEpFactories(
+        const char* name, const OrtApiBase* base, const OrtLogger* logger, OrtEpFactory** out,
+        size_t most, size_t* count) noexcept nogil:
+    return create_factories(&factories, &registrations, name, base, out, most, count)
+
+
+cdef public OrtStatus* ReleaseEpFactory(OrtEpFactory* factory) noexcept nogil:
+    return release_factory(factory)
 
 
 def supported_isas():

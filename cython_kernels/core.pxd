@@ -46,6 +46,13 @@ cdef extern from "base/tensor.h" nogil:
 
     View view_of(const float* pixels, int64_t channels, int64_t plane) noexcept
 
+cdef extern from "base/task.h" nogil:
+    ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
+
+cdef extern from "base/memory.h" nogil:
+    enum:
+        MEMORY_ALIGNMENT
+
 cdef extern from "base/epilogue.h" nogil:
     enum Activation "activation":
         pass
@@ -223,6 +230,133 @@ cdef extern from "op/sparse_conv.h" nogil:
     int64_t sparse_conv_pixels(
         const sparse_conv_strides*, const int64_t* x_dims, size_t rank) noexcept
 
+cdef extern from "model/model.h" nogil:
+    enum:
+        MODEL_MAX_RANK
+    enum:
+        MODEL_NO_VALUE
+        MODEL_UNKNOWN_RANK
+
+    struct ModelValue "model_value":
+        const char* name
+        int element_type
+        int rank
+        int64_t dims[5]
+        Tensor constant
+        bint leaves
+        int producer
+
+    enum model_attribute_type:
+        MODEL_ATTRIBUTE_OTHER
+        MODEL_ATTRIBUTE_INTS
+        MODEL_ATTRIBUTE_FLOATS
+        MODEL_ATTRIBUTE_STRING
+
+    struct ModelAttribute "model_attribute":
+        const char* name
+        model_attribute_type type
+        int64_t count
+        const int64_t* ints
+        const float* floats
+        const char* string
+
+    struct ModelNode "model_node":
+        const char* name
+        const char* domain
+        const char* op_type
+        int since_version
+        bint closed
+
+    struct Model "model":
+        int value_count
+        int node_count
+        ModelValue* values
+        const ModelNode* nodes
+
+cdef extern from "model/builder.h" nogil:
+    struct ModelBuilder "model_builder":
+        pass
+
+    struct ModelNodeParts "model_node_parts":
+        ModelNode* node
+        int* inputs
+        int* outputs
+        ModelAttribute* attributes
+
+    ModelBuilder* model_builder_create(int64_t node_count) noexcept
+    void model_builder_destroy(ModelBuilder*) noexcept
+    Model* model_builder_model(ModelBuilder*) noexcept
+    int model_builder_find(const ModelBuilder*, const char* name) noexcept
+    int model_builder_add(ModelBuilder*, const char* name) noexcept
+    bint model_builder_add_node(
+        ModelBuilder*, int64_t inputs, int64_t outputs, int64_t attributes,
+        ModelNodeParts*) noexcept
+    void* model_builder_allocate(ModelBuilder*, int64_t count, size_t size) noexcept
+
+cdef extern from "claim/claim.h" nogil:
+    enum ClaimMode "claim_mode":
+        CLAIM_AUTO
+        CLAIM_ALL
+        CLAIM_OFF
+
+    enum:
+        CLAIM_NO_REGION
+
+    struct ClaimRegion "claim_region":
+        bint claimed
+        int node_count
+
+    struct ClaimNode "claim_node":
+        int region
+
+    struct Claim "claim":
+        int region_count
+        ClaimRegion* regions
+        ClaimNode* nodes
+
+    bint claim_mode_from_name(const char* name, ClaimMode*, Status*) noexcept
+    const char* claim_mode_name(ClaimMode) noexcept
+    bint claim_make(Claim*, const Model*, ClaimMode, const Isa*, Status*) noexcept
+    void claim_release(Claim*) noexcept
+
+cdef extern from "claim/report.h" nogil:
+    struct ClaimReportFacts "claim_report_facts":
+        const char* graph_name
+        const char* mode
+        const char* runtime
+        const char* isa
+
+    bint claim_report_write(
+        const char* path, bint append, const Model*, const Claim*, const ClaimReportFacts*,
+        Status*) noexcept
+
+cdef extern from "region/region.h" nogil:
+    struct Region "region":
+        pass
+
+    struct RegionPlan "region_plan":
+        pass
+
+    struct RegionShape "region_shape":
+        int rank
+        int64_t dims[5]
+
+    struct RegionRunner "region_runner":
+        void (*run)(void* self, task_function, void* data, size_t count) noexcept nogil
+        void* self
+
+    Region* region_create(
+        const Model*, const int* inputs, int input_count, const int* outputs, int output_count,
+        const Isa*, Status*) noexcept
+    void region_destroy(Region*) noexcept
+    const RegionPlan* region_plan_hold(Region*, const RegionShape* inputs, Status*) noexcept
+    void region_plan_release(Region*, const RegionPlan*) noexcept
+    const RegionShape* region_plan_output(const RegionPlan*, int output) noexcept
+    size_t region_plan_bytes(const RegionPlan*) noexcept
+    void region_plan_run(
+        const RegionPlan*, const float* const* inputs, float* const* outputs, void* memory,
+        const RegionRunner*) noexcept
+
 cdef extern from "drivers/drivers.h" nogil:
     enum Threading "threading":
         THREADING_SESSION
@@ -245,7 +379,6 @@ cdef extern from "drivers/drivers.h" nogil:
 
     void conv_job_task(void* job, size_t task) noexcept
     void pool_job_task(void* job, size_t task) noexcept
-    ctypedef void (*task_function)(void* data, size_t index) noexcept nogil
     void spmm_job_task(void* job, size_t task) noexcept
     bint openmp_load(Status*) noexcept
     void openmp_run(task_function, void* data, size_t count) noexcept

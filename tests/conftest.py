@@ -24,13 +24,14 @@ SLOW = {
     "packaging/test_compatibility.py": "environments with other versions of packages",
     "packaging/test_distributions.py": "a wheel, an environment to install it in",
     "packaging/test_runtimes.py": "environments with other builds of ONNX Runtime",
+    "provider/test_provider_versions.py": "environments with other versions of ONNX Runtime",
     "valgrind": "a program that valgrind makes fifty times slower",
     "zoo/test_conversions.py": "building and converting each network of the zoo",
     "zoo/test_networks.py": "building a network of each family with TensorFlow",
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 
-BUILDS = ("arm64", "native", "packaging")
+BUILDS = ("arm64", "native", "packaging", "provider/test_provider_versions.py")
 """Rooms that build in the folder of the project: one process at a time does that."""
 
 # Programs that tests start and interrupt would ignore SIGINT if this process did, as it does where

@@ -6,10 +6,11 @@
  * are padding. Names are the official ones, numbers in comments are slots (tests/native/test_abi.c
  * checks them), and every function returns an OrtStatus*, NULL for success, unless it cannot fail.
  * The floor is API 17 (onnxruntime 1.17), where shape inference and the session's thread pool
- * became available to custom ops. */
+ * became available to custom ops. What only execution providers use is in onnxruntime_ep_abi.h. */
 #ifndef ORT_SPARSE_ONNXRUNTIME_ABI_H
 #define ORT_SPARSE_ONNXRUNTIME_ABI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,14 @@
 enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2, ORT_NOT_IMPLEMENTED = 9 };
 enum { ORT_LOGGING_LEVEL_WARNING = 2 };
 enum { OrtArenaAllocator = 1, OrtMemTypeDefault = 0 };
-enum { ORT_OP_ATTR_INT = 1, ORT_OP_ATTR_INTS = 2 };
+enum {
+    ORT_OP_ATTR_INT = 1,
+    ORT_OP_ATTR_INTS = 2,
+    ORT_OP_ATTR_FLOAT = 3,
+    ORT_OP_ATTR_FLOATS = 4,
+    ORT_OP_ATTR_STRING = 5,
+};
+enum { OrtHardwareDeviceType_CPU = 0 };
 enum { INPUT_OUTPUT_REQUIRED = 0, INPUT_OUTPUT_OPTIONAL = 1 };
 enum {
     ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED = 0, /* of a custom op's input: any type */
@@ -41,6 +49,21 @@ typedef struct OrtKernelContext OrtKernelContext;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
 typedef struct OrtOpAttr OrtOpAttr;
 typedef struct OrtCustomOp OrtCustomOp;
+typedef struct OrtLogger OrtLogger;
+typedef struct OrtKeyValuePairs OrtKeyValuePairs;
+typedef struct OrtHardwareDevice OrtHardwareDevice;
+typedef struct OrtEpDevice OrtEpDevice;
+typedef struct OrtEpApi OrtEpApi;
+typedef struct OrtGraph OrtGraph;
+typedef struct OrtNode OrtNode;
+typedef struct OrtValueInfo OrtValueInfo;
+
+/* Chooses the devices of a session: writes up to `most` of them to `selected`, and how many. */
+typedef OrtStatus* (*EpSelectionDelegate)(const OrtEpDevice** devices, size_t count,
+                                          const OrtKeyValuePairs* model,
+                                          const OrtKeyValuePairs* runtime,
+                                          const OrtEpDevice** selected, size_t most,
+                                          size_t* selected_count, void* state);
 
 typedef struct OrtApi {
     OrtStatus* (*CreateStatus)(int code, const char* message); /* 0 */
@@ -94,8 +117,9 @@ typedef struct OrtApi {
     void* gap_66[3];
     OrtStatus* (*CreateCpuMemoryInfo)(int allocator_type, int memory_type,
                                       OrtMemoryInfo** out); /* 69 */
-    void* gap_70[6];
-    OrtStatus* (*AllocatorFree)(OrtAllocator*, void*); /* 76 */
+    void* gap_70[5];
+    OrtStatus* (*AllocatorAlloc)(OrtAllocator*, size_t bytes, void** out); /* 75 */
+    OrtStatus* (*AllocatorFree)(OrtAllocator*, void*);                     /* 76 */
     void* gap_77;
     OrtStatus* (*GetAllocatorWithDefaultOptions)(OrtAllocator** out); /* 78 */
     void* gap_79[6];
@@ -120,10 +144,15 @@ typedef struct OrtApi {
     void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo*); /* 99 */
     void (*ReleaseSessionOptions)(OrtSessionOptions*);                 /* 100 */
     void (*ReleaseCustomOpDomain)(OrtCustomOpDomain*);                 /* 101 */
-    void* gap_102[28];
+    void* gap_102[23];
+    OrtStatus* (*GetAvailableProviders)(char*** names, int* count);   /* 125 */
+    OrtStatus* (*ReleaseAvailableProviders)(char** names, int count); /* 126 */
+    void* gap_127[3];
     OrtStatus* (*AddSessionConfigEntry)(OrtSessionOptions*, const char* key,
                                         const char* value); /* 130 */
-    void* gap_131[31];
+    void* gap_131;
+    void (*ReleaseAllocator)(OrtAllocator*); /* 132 */
+    void* gap_133[29];
     OrtStatus* (*KernelInfoGetAttributeArray_float)(const OrtKernelInfo*, const char* name,
                                                     float* out, size_t* count); /* 162 */
     OrtStatus* (*KernelInfoGetAttributeArray_int64)(const OrtKernelInfo*, const char* name,
@@ -145,11 +174,17 @@ typedef struct OrtApi {
                                         size_t* size); /* 238 */
     void* gap_239[5];
     OrtStatus* (*KernelInfo_GetNodeName)(const OrtKernelInfo*, char* out, size_t* size); /* 244 */
-    void* gap_245[4];
+    void* gap_245[2];
+    OrtStatus* (*Logger_LogMessage)(const OrtLogger*, int level, const char* message,
+                                    const char* file, int line, const char* function); /* 247 */
+    void* gap_248;
     OrtStatus* (*KernelInfoGetConstantInput_tensor)(const OrtKernelInfo*, size_t index,
                                                     int* is_constant,
                                                     const OrtValue** out); /* 249 */
-    void* gap_250[18];
+    void* gap_250[3];
+    OrtStatus* (*KernelContext_GetAllocator)(const OrtKernelContext*, const OrtMemoryInfo*,
+                                             OrtAllocator** out); /* 253 */
+    void* gap_254[14];
     OrtStatus* (*ShapeInferContext_GetInputTypeShape)(const OrtShapeInferContext*, size_t index,
                                                       OrtTensorTypeAndShapeInfo** out); /* 268 */
     OrtStatus* (*ShapeInferContext_GetAttribute)(const OrtShapeInferContext*, const char* name,
@@ -163,6 +198,73 @@ typedef struct OrtApi {
     void* gap_273;
     OrtStatus* (*KernelContext_ParallelFor)(const OrtKernelContext*, void (*task)(void*, size_t),
                                             size_t total, size_t batches, void* data); /* 274 */
+    void* gap_275[14];
+
+    /* Since API 22. */
+    OrtStatus* (*GetValueInfoName)(const OrtValueInfo*, const char** out);            /* 289 */
+    OrtStatus* (*GetValueInfoTypeInfo)(const OrtValueInfo*, const OrtTypeInfo** out); /* 290 */
+    void* gap_291[4];
+    void (*CreateKeyValuePairs)(OrtKeyValuePairs** out);                            /* 295 */
+    void (*AddKeyValuePair)(OrtKeyValuePairs*, const char* key, const char* value); /* 296 */
+    void* gap_297[3];
+    void (*ReleaseKeyValuePairs)(OrtKeyValuePairs*); /* 300 */
+    OrtStatus* (*RegisterExecutionProviderLibrary)(OrtEnv*, const char* name,
+                                                   const char* path);            /* 301 */
+    OrtStatus* (*UnregisterExecutionProviderLibrary)(OrtEnv*, const char* name); /* 302 */
+    OrtStatus* (*GetEpDevices)(const OrtEnv*, const OrtEpDevice* const** out,
+                               size_t* count); /* 303 */
+    OrtStatus* (*SessionOptionsAppendExecutionProvider_V2)(OrtSessionOptions*, OrtEnv*,
+                                                           const OrtEpDevice* const* devices,
+                                                           size_t device_count,
+                                                           const char* const* option_keys,
+                                                           const char* const* option_values,
+                                                           size_t option_count); /* 304 */
+    void* gap_305;
+    OrtStatus* (*SessionOptionsSetEpSelectionPolicyDelegate)(OrtSessionOptions*,
+                                                             EpSelectionDelegate,
+                                                             void* state); /* 306 */
+    int (*HardwareDevice_Type)(const OrtHardwareDevice*);                  /* 307 */
+    void* gap_308[4];
+    const char* (*EpDevice_EpName)(const OrtEpDevice*); /* 312 */
+    void* gap_313[4];
+    const OrtEpApi* (*GetEpApi)(void); /* 317 */
+    void* gap_318[8];
+
+    /* Since API 23. What they return is borrowed from the graph; arrays are the caller's. */
+    OrtStatus* (*ValueInfo_GetInitializerValue)(const OrtValueInfo*,
+                                                const OrtValue** out); /* 326 */
+    void* gap_327[3];
+    OrtStatus* (*ValueInfo_IsGraphOutput)(const OrtValueInfo*, bool* out);         /* 330 */
+    OrtStatus* (*ValueInfo_IsConstantInitializer)(const OrtValueInfo*, bool* out); /* 331 */
+    OrtStatus* (*ValueInfo_IsFromOuterScope)(const OrtValueInfo*, bool* out);      /* 332 */
+    OrtStatus* (*Graph_GetName)(const OrtGraph*, const char** out);                /* 333 */
+    void* gap_334[10];
+    OrtStatus* (*Graph_GetNumNodes)(const OrtGraph*, size_t* out);                    /* 344 */
+    OrtStatus* (*Graph_GetNodes)(const OrtGraph*, const OrtNode** out, size_t count); /* 345 */
+    void* gap_346[3];
+    OrtStatus* (*Node_GetName)(const OrtNode*, const char** out);                          /* 349 */
+    OrtStatus* (*Node_GetOperatorType)(const OrtNode*, const char** out);                  /* 350 */
+    OrtStatus* (*Node_GetDomain)(const OrtNode*, const char** out);                        /* 351 */
+    OrtStatus* (*Node_GetSinceVersion)(const OrtNode*, int* out);                          /* 352 */
+    OrtStatus* (*Node_GetNumInputs)(const OrtNode*, size_t* out);                          /* 353 */
+    OrtStatus* (*Node_GetInputs)(const OrtNode*, const OrtValueInfo** out, size_t count);  /* 354 */
+    OrtStatus* (*Node_GetNumOutputs)(const OrtNode*, size_t* out);                         /* 355 */
+    OrtStatus* (*Node_GetOutputs)(const OrtNode*, const OrtValueInfo** out, size_t count); /* 356 */
+    OrtStatus* (*Node_GetNumImplicitInputs)(const OrtNode*, size_t* out);                  /* 357 */
+    OrtStatus* (*Node_GetImplicitInputs)(const OrtNode*, const OrtValueInfo** out,
+                                         size_t count);                                    /* 358 */
+    OrtStatus* (*Node_GetNumAttributes)(const OrtNode*, size_t* out);                      /* 359 */
+    OrtStatus* (*Node_GetAttributes)(const OrtNode*, const OrtOpAttr** out, size_t count); /* 360 */
+    void* gap_361[2];
+    OrtStatus* (*OpAttr_GetType)(const OrtOpAttr*, int* out);         /* 363 */
+    OrtStatus* (*OpAttr_GetName)(const OrtOpAttr*, const char** out); /* 364 */
+    OrtStatus* (*Node_GetNumSubgraphs)(const OrtNode*, size_t* out);  /* 365 */
+    void* gap_366[2];
+    OrtStatus* (*Node_GetEpName)(const OrtNode*, const char** out); /* 368 */
+    void* gap_369[21];
+
+    /* Since API 24. */
+    bool (*TensorTypeAndShape_HasShape)(const OrtTensorTypeAndShapeInfo*); /* 390 */
 } OrtApi;
 
 typedef struct OrtApiBase {

@@ -12,6 +12,19 @@ cdef inline bint succeeded(const OrtApi* api, OrtStatus* status) noexcept nogil:
     return False
 
 
+cdef inline bint passed(const OrtApi* api, OrtStatus* status, Status* why) noexcept nogil:
+    """Tell whether a call succeeded; take over what its status says, and release it."""
+    if status == NULL:
+        return True
+    status_fail(why, STATUS_INVALID, b"%s", api.GetErrorMessage(status))
+    api.ReleaseStatus(status)
+    return False
+
+
+cdef inline bint lacks_memory(Status* why, const char* purpose) noexcept nogil:
+    return status_fail(why, STATUS_NO_MEMORY, b"not enough memory to %s", purpose)
+
+
 cdef inline OrtStatus* to_ort_status(const OrtApi* api, const Status* found) noexcept nogil:
     return api.CreateStatus(
         ORT_FAIL if found.code == STATUS_NO_MEMORY else ORT_INVALID_ARGUMENT, found.message)

@@ -120,7 +120,9 @@ static OrtStatus* get_config(const OrtSessionOptions* options, const char* key, 
 
 /* --- The table. */
 
-enum { MOST_RUNTIMES = 64, NEWEST_API = 18 };
+enum { MOST_RUNTIMES = 64, NEWEST_API = 24 };
+
+static const OrtEpApi* no_ep_api(void) { return NULL; } /* so the library brings no provider */
 
 static OrtApi table = {
     .CreateStatus = create_status,
@@ -132,6 +134,7 @@ static OrtApi table = {
     .AddSessionConfigEntry = add_config,
     .HasSessionConfigEntry = has_config,
     .GetSessionConfigEntry = get_config,
+    .GetEpApi = no_ep_api,
 };
 
 __attribute__((constructor)) static void complete_table(void) {
