@@ -13,13 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import graph_seeds
 import native_seeds
 import reader_seeds
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / "build" / "fuzz"
-TARGETS = ("native", "reader", "sparsity")
-LONGEST_INPUT = {"native": 104, "reader": 2048, "sparsity": 200}  # bytes
+TARGETS = ("native", "graph", "reader", "sparsity")
+LONGEST_INPUT = {"native": 104, "graph": 160, "reader": 2048, "sparsity": 200}  # bytes
+PROGRAMS = {"native": "fuzz_node", "graph": "fuzz_graph"}
+SEEDS = {"native": native_seeds, "graph": graph_seeds}
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
     folder = WORK / options.target
     seeds, corpus, dictionary = folder / "seeds", folder / "corpus", folder / "dictionary"
     corpus.mkdir(parents=True, exist_ok=True)
-    maker = native_seeds if options.target == "native" else reader_seeds
+    maker = SEEDS.get(options.target, reader_seeds)
     maker.write_seeds(seeds)
     maker.write_dictionary(dictionary)
     arguments: list[str | Path] = [
@@ -60,11 +63,14 @@ def main() -> None:
 
 def target_command(target: str) -> tuple[list[str | Path], dict[str, str]]:
     """Return how the target is started, and the environment that it needs."""
-    if target == "native":
+    if target in PROGRAMS:
+        program = PROJECT / "build" / "address" / PROGRAMS[target]
         make = ["make", "-f", "tests/native/Makefile", "KIND=address", f"PYTHON={sys.executable}"]
-        subprocess.run([*make, f"-j{os.cpu_count()}"], cwd=PROJECT, check=True)
+        subprocess.run(
+            [*make, f"-j{os.cpu_count()}", program.relative_to(PROJECT)], cwd=PROJECT, check=True
+        )
         # Little memory is kept from reuse, as fetching new pages would cost most of the time.
-        return [PROJECT / "build/address/fuzz_node"], {"ASAN_OPTIONS": "quarantine_size_mb=4"}
+        return [program], {"ASAN_OPTIONS": "quarantine_size_mb=4"}
     builder = PROJECT / "tests" / "converters" / "tflite"
     harness = PROJECT / "fuzz" / "fuzz_reader.py"
     return [sys.executable, harness, target], {"PYTHONPATH": os.fspath(builder)}

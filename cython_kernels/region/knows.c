@@ -81,6 +81,11 @@ static int64_t product_of(int64_t a, int64_t b) {
     return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
+static void add_numbers(int64_t* total, const struct region_shape* shape) {
+    const int64_t count = region_count(shape);
+    if (count < 0 || __builtin_add_overflow(*total, count, total)) *total = INT64_MAX;
+}
+
 static int is_function(enum unary function) {
     return function != UNARY_CLIP && function != UNARY_LEAKY_RELU && function != UNARY_ABS &&
            function != UNARY_NEG && function != UNARY_AFFINE && function != UNARY_HARD_SIGMOID &&
@@ -114,8 +119,8 @@ static void set_conv_work(const struct conv_geometry* g, struct region_work* wor
 /* Adds the work of one operator to that of the node. */
 static void add_work(const struct region_op* op, const struct region_shape* const* inputs,
                      const struct region_shape* y, struct region_work* work) {
-    for (int i = 0; i < op->input_count; i++) work->inputs += region_count(inputs[i]);
-    work->outputs += region_count(y);
+    for (int i = 0; i < op->input_count; i++) add_numbers(&work->inputs, inputs[i]);
+    add_numbers(&work->outputs, y);
     switch (op->kind) {
         case REGION_POINTWISE:
             set_pointwise_work(&op->is.pointwise, work, y);
@@ -128,11 +133,11 @@ static void add_work(const struct region_op* op, const struct region_shape* cons
             work->kind = REGION_WORK_POOL;
             break;
         case REGION_UNARY:
-            if (is_function(op->is.unary.function)) work->functions += region_count(y);
+            if (is_function(op->is.unary.function)) add_numbers(&work->functions, y);
             work->kind = REGION_WORK_ELEMENTWISE;
             break;
         case REGION_SOFTMAX:
-            work->functions += region_count(y);
+            add_numbers(&work->functions, y);
             work->kind = REGION_WORK_ELEMENTWISE;
             break;
         case REGION_PRELU:

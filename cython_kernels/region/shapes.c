@@ -71,7 +71,9 @@ int64_t region_count(const struct region_shape* shape) {
 
 int64_t region_plane(const struct region_shape* shape) {
     int64_t plane = 1;
-    for (int i = 2; i < shape->rank; i++) plane *= shape->dims[i];
+    for (int i = 2; i < shape->rank; i++) {
+        if (__builtin_mul_overflow(plane, shape->dims[i], &plane)) return INT64_MAX;
+    }
     return plane;
 }
 

@@ -29,15 +29,21 @@ int fake_call_is_due(void) { return is_due(&calls_left); }
 
 void* __real_malloc(size_t);
 void* __real_calloc(size_t, size_t);
+void* __real_realloc(void*, size_t);
 void* __real_aligned_alloc(size_t, size_t);
 void* __wrap_malloc(size_t);
 void* __wrap_calloc(size_t, size_t);
+void* __wrap_realloc(void*, size_t);
 void* __wrap_aligned_alloc(size_t, size_t);
 
 void* __wrap_malloc(size_t size) { return is_due(&allocations_left) ? NULL : __real_malloc(size); }
 
 void* __wrap_calloc(size_t count, size_t size) {
     return is_due(&allocations_left) ? NULL : __real_calloc(count, size);
+}
+
+void* __wrap_realloc(void* memory, size_t size) {
+    return is_due(&allocations_left) ? NULL : __real_realloc(memory, size);
 }
 
 void* __wrap_aligned_alloc(size_t alignment, size_t size) {

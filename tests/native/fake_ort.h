@@ -131,7 +131,7 @@ size_t fake_bytes(const OrtValue*);
 /* From now on the n-th of the calls that return a status fails (0: none does). */
 void fake_fail_call(long n);
 /* From now on the n-th allocation fails, of the library's and of this host's (0: none does); the
- * linker wraps malloc, calloc and aligned_alloc for it (Makefile). */
+ * linker wraps malloc and its like for it (Makefile). */
 void fake_fail_allocation(long n);
 /* Whether what was asked for has failed; then nothing fails any more. */
 int fake_has_failed(void);

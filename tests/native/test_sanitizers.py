@@ -92,8 +92,19 @@ def test_denied_allocations_and_calls(address_programs):
     assert "40 nodes survived" in run(address_programs / "test_denied", "40")
 
 
+def test_denied_allocations_of_regions(address_programs):
+    output = run(address_programs / "test_graphs", "30")
+    assert "30 graphs" in output
+    assert not output.endswith(" 0 numbers were right\n")
+
+
 def test_bad_nodes(address_programs):
     assert "refused" in run(address_programs / "test_bad_nodes")
+
+
+def test_concurrent_runs_of_regions():
+    output = run(*WITHOUT_ASLR, build("thread") / "test_graphs", "20", "3")
+    assert "20 graphs" in output
 
 
 def test_concurrent_runs():
