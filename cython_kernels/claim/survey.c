@@ -58,16 +58,33 @@ static int follows_layer(const struct survey* survey, const struct model_node* n
     return 0;
 }
 
-/* Asks about one node; `inputs` and `outputs` have room for its values. */
-static int ask(struct survey* survey, int number, struct region_shape* inputs,
-               struct region_shape* outputs, struct claim_node* result, struct status* status) {
-    const struct model* model = survey->model;
+/* Fills in what the model does not say of a value's shape. */
+static void learn_shape(struct model_value* value, const struct region_shape* sure) {
+    if (value->rank < 0 && sure->rank >= 0) {
+        value->rank = sure->rank;
+        for (int i = 0; i < sure->rank; i++) value->dims[i] = sure->dims[i];
+    }
+    for (int i = 0; i < value->rank && value->rank == sure->rank; i++) {
+        if (value->dims[i] < 0) value->dims[i] = sure->dims[i];
+    }
+}
+
+/* Room for the shapes of one node's values. */
+struct room {
+    struct region_shape *inputs, *sure, *outputs;
+};
+
+static int ask(struct survey* survey, int number, const struct room* room,
+               struct claim_node* result, struct status* status) {
+    struct model known = *survey->model;
+    known.values = survey->values;
+    const struct model* model = &known;
     const struct model_node* node = &model->nodes[number];
     struct survey_node* asked = &survey->nodes[number];
-    const struct region_guess guess = {inputs, outputs, &asked->work};
+    const struct region_guess guess = {room->inputs, room->sure, room->outputs, &asked->work};
     struct status why;
     for (int i = 0; i < node->input_count; i++) {
-        if (node->inputs[i] != MODEL_NO_VALUE) inputs[i] = survey->shapes[node->inputs[i]];
+        if (node->inputs[i] != MODEL_NO_VALUE) room->inputs[i] = survey->shapes[node->inputs[i]];
     }
     asked->known = region_knows(model, number, &guess, &why);
     if (!asked->known) {
@@ -80,8 +97,9 @@ static int ask(struct survey* survey, int number, struct region_shape* inputs,
         return 1;
     }
     for (int i = 0; i < node->output_count; i++) {
-        if (node->outputs[i] == MODEL_NO_VALUE || outputs[i].rank < 0) continue;
-        survey->shapes[node->outputs[i]] = outputs[i];
+        if (node->outputs[i] == MODEL_NO_VALUE) continue;
+        learn_shape(&survey->values[node->outputs[i]], &room->sure[i]);
+        if (room->outputs[i].rank >= 0) survey->shapes[node->outputs[i]] = room->outputs[i];
     }
     asked->is_sparse_op = strcmp(node->domain, "ort_sparse") == 0;
     asked->is_sparse = asked->is_sparse_op ||
@@ -103,25 +121,29 @@ int survey_make(struct survey* survey, const struct model* model, struct claim_n
     survey->nodes = calloc((size_t)model->node_count + 1, sizeof *survey->nodes);
     survey->shapes = calloc((size_t)model->value_count + 1, sizeof *survey->shapes);
     survey->readers = calloc((size_t)model->value_count + 1, sizeof *survey->readers);
-    struct region_shape* inputs = malloc(2 * most * sizeof *inputs);
-    int made = survey->nodes != NULL && survey->shapes != NULL && survey->readers != NULL &&
-               inputs != NULL;
+    survey->values = malloc((size_t)(model->value_count + 1) * sizeof *survey->values);
+    struct region_shape* shapes = malloc(3 * most * sizeof *shapes);
+    const struct room room = {shapes, shapes + most, shapes + 2 * most};
+    int made = survey->nodes != NULL && survey->values != NULL && survey->shapes != NULL &&
+               survey->readers != NULL && shapes != NULL;
     if (made) {
         count_readers(survey);
         for (int i = 0; i < model->value_count; i++) {
+            survey->values[i] = model->values[i];
             survey->shapes[i] = guess_shape(&model->values[i]);
         }
     } else {
         status_fail(status, STATUS_NO_MEMORY, "not enough memory to look at a graph");
     }
     for (int i = 0; made && i < model->node_count; i++) {
-        made = ask(survey, i, inputs, inputs + most, &nodes[i], status);
+        made = ask(survey, i, &room, &nodes[i], status);
     }
-    free(inputs);
+    free(shapes);
     return made;
 }
 
 void survey_release(struct survey* survey) {
+    free(survey->values);
     free(survey->nodes);
     free(survey->shapes);
     free(survey->readers);

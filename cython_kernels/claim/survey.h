@@ -15,6 +15,7 @@ struct survey_node {
 
 struct survey {
     const struct model* model;
+    struct model_value* values; /* the model's, with sizes that follow from those before */
     struct survey_node* nodes;
     struct region_shape* shapes; /* of the model's values, where need be guessed */
     int* readers;                /* how many nodes read each value, and one more if it leaves */

@@ -165,6 +165,14 @@ static int guess_shapes(const struct region_reader* r, struct region_shape* shap
     return 1;
 }
 
+static struct region_shape sure_shape(const struct region_shape* shape) {
+    struct region_shape sure = *shape;
+    for (int i = 0; i < sure.rank; i++) {
+        if (sure.dims[i] < 0) sure.dims[i] = MODEL_UNKNOWN_DIM;
+    }
+    return sure;
+}
+
 static int fill_in(const struct region_reader* r, const struct model_node* node,
                    const struct region_guess* guess) {
     const struct region_graph* graph = r->graph;
@@ -185,10 +193,12 @@ static int fill_in(const struct region_reader* r, const struct model_node* node,
     const int fits = enough && guess_shapes(r, shapes, inputs, guess->work);
     if (!fits) *guess->work = (struct region_work){.kind = REGION_WORK_MOVE};
     for (int i = 0; i < node->output_count; i++) {
-        guess->outputs[i] = (struct region_shape){.rank = MODEL_UNKNOWN_RANK};
-        if (!fits || node->outputs[i] == MODEL_NO_VALUE) continue;
+        guess->sure[i] = guess->outputs[i] = (struct region_shape){.rank = MODEL_UNKNOWN_RANK};
+        if (node->outputs[i] == MODEL_NO_VALUE) continue;
         const int found = r->values[node->outputs[i]];
-        if (found != REGION_NO_VALUE) guess->outputs[i] = shapes[found];
+        if (found == REGION_NO_VALUE) continue;
+        guess->sure[i] = sure_shape(&graph->values[found].shape);
+        if (fits) guess->outputs[i] = shapes[found];
     }
     free(shapes);
     free(inputs);

@@ -55,11 +55,11 @@ struct region_work {
     int64_t functions; /* numbers that go through more than a handful of instructions */
 };
 
-/* Shapes of a node's computed inputs, all sizes known or guessed, and what follows from them. */
+/* What a node gives: as far as it is sure, and if its computed inputs have guessed shapes. */
 struct region_guess {
-    const struct region_shape* inputs; /* one for each input of the node; those of others are not
-                                          looked at */
-    struct region_shape* outputs; /* one for each output; rank MODEL_UNKNOWN_RANK where unknown */
+    const struct region_shape* inputs; /* guessed, all sizes; one for each input of the node */
+    /* One for each output. MODEL_UNKNOWN_RANK and MODEL_UNKNOWN_DIM stand for what is unknown. */
+    struct region_shape *sure, *outputs;
     struct region_work* work;
 };
 
