@@ -52,28 +52,6 @@ static void copy_range(const struct region_run* run, int to, int from, int64_t f
     }
 }
 
-/* Channels of the input from `first` on. */
-static void copy_slice(const struct region_run* run, const struct region_op* op, int64_t begin,
-                       int64_t end) {
-    const struct region_plan* plan = run->plan;
-    const struct region_shape* shape = &plan->shapes[op->output];
-    const int64_t plane = region_plane(shape);
-    const struct region_place *from = &plan->places[op->inputs[0]], *to = &plan->places[op->output];
-    const float* x =
-        region_pixels(run, op->inputs[0]) +
-        smaller(op->is.slice.first, plan->shapes[op->inputs[0]].dims[1]) * from->channel_stride;
-    float* y = region_pixels(run, op->output);
-    for (int64_t i = begin; i < end;) {
-        const int64_t number = i / plane, pixel = i % plane;
-        const int64_t image = number / shape->dims[1], channel = number % shape->dims[1];
-        const int64_t count = smaller(end - i, plane - pixel);
-        memcpy(y + image * to->image_stride + channel * to->channel_stride + pixel,
-               x + image * from->image_stride + channel * from->channel_stride + pixel,
-               (size_t)count * sizeof *y);
-        i += count;
-    }
-}
-
 /* Inputs that are not where they belong. */
 static void copy_concat(const struct region_run* run, const struct region_op* op, int64_t begin,
                         int64_t end) {
@@ -142,9 +120,6 @@ void region_run_copy(const struct region_run* run, int op_number, int64_t task) 
     const int64_t each = items_per_task(run->plan, op), first = task * each;
     const int64_t end = smaller(item_count(run->plan, op), first + each);
     switch (op->kind) {
-        case REGION_SLICE:
-            copy_slice(run, op, first, end);
-            break;
         case REGION_CONCAT:
             copy_concat(run, op, first, end);
             break;

@@ -9,15 +9,20 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "region/layout.h"
 #include "region/matrix.h"
 
 /* Operators without inputs are gone. */
 static int is_gone(const struct region_op* op) { return op->inputs == NULL; }
 
-struct region_op* region_sole_producer(struct region_graph* graph, int value) {
+struct region_op* region_only_producer(struct region_graph* graph, int value, int uses) {
     const struct region_value* v = &graph->values[value];
-    if (v->producer < 0 || v->uses != 1 || v->output >= 0) return NULL;
+    if (v->producer < 0 || v->uses != uses || v->output >= 0) return NULL;
     return &graph->ops[v->producer];
+}
+
+struct region_op* region_sole_producer(struct region_graph* graph, int value) {
+    return region_only_producer(graph, value, 1);
 }
 
 void region_take_place(struct region_graph* graph, struct region_op* layer,
@@ -251,7 +256,7 @@ static void take_residual(struct region_graph* graph, struct region_op* op) {
     }
 }
 
-static void remove_gone(struct region_graph* graph) {
+void region_remove_gone(struct region_graph* graph) {
     int kept = 0;
     for (int i = 0; i < graph->op_count; i++) {
         if (!is_gone(&graph->ops[i])) graph->ops[kept++] = graph->ops[i];
@@ -261,9 +266,9 @@ static void remove_gone(struct region_graph* graph) {
 }
 
 int region_fuse(struct region_graph* graph, struct status* why) {
-    int enough = 1;
+    int enough = region_use_planes(graph);
     region_count_uses(graph);
-    for (int i = 0; i < graph->op_count; i++) {
+    for (int i = 0; enough && i < graph->op_count; i++) {
         if (!is_gone(&graph->ops[i])) join_product(graph, &graph->ops[i]);
     }
     for (int i = 0; enough && i < graph->op_count; i++) {
@@ -274,6 +279,6 @@ int region_fuse(struct region_graph* graph, struct status* why) {
         if (enough) enough = take_activation(graph, op);
         if (enough && !is_gone(op)) enough = region_take_shuffle(graph, op);
     }
-    remove_gone(graph);
+    region_remove_gone(graph);
     return enough || status_fail(why, STATUS_NO_MEMORY, "not enough memory for a layer");
 }

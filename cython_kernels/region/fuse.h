@@ -7,11 +7,16 @@
 /* The operator that computes a value for its only reader, or NULL. */
 struct region_op* region_sole_producer(struct region_graph*, int value);
 
+/* The same for a value that is read so often. */
+struct region_op* region_only_producer(struct region_graph*, int value, int uses);
+
 /* Puts a layer in the place of an operator after it. */
 void region_take_place(struct region_graph*, struct region_op* layer, struct region_op* next);
 
 /* Removes an operator whose output nobody reads any more. */
 void region_drop(struct region_graph*, struct region_op*);
+
+void region_remove_gone(struct region_graph*); /* those that were dropped */
 
 /* shuffle.c: lets the layer before a channel shuffle do its work; `join` is its last operator.
  * Returns whether memory sufficed. */

@@ -31,7 +31,7 @@ enum { REGION_MAX_RANK = MODEL_MAX_RANK, REGION_NO_VALUE = -1 };
     X(REGION_SOFTMAX, "softmax")         /* over the last axis */                        \
     X(REGION_RESHAPE, "reshape")         /* the same numbers in the same order */        \
     X(REGION_TRANSPOSE, "transpose")     /* of any axes */                               \
-    X(REGION_SLICE, "slice")             /* of axis 1 */                                 \
+    X(REGION_SLICE, "slice")             /* of one axis */                               \
     X(REGION_CONCAT, "concatenation")    /* along axis 1 */                              \
     X(REGION_PAD, "padding")             /* with a number */
 
@@ -80,6 +80,7 @@ enum region_reshape_kind {
     REGION_RESHAPE_FLATTEN,   /* sizes[0]: the axis */
     REGION_RESHAPE_SQUEEZE,   /* sizes: axes of the input, rising */
     REGION_RESHAPE_UNSQUEEZE, /* sizes: axes of the output, rising */
+    REGION_RESHAPE_LIKE,      /* as the operator's second input, whose numbers do not matter */
 };
 
 struct region_reshape {
@@ -108,7 +109,8 @@ struct region_op {
         struct region_reshape reshape;
         int transpose[REGION_MAX_RANK]; /* the input's axis for each of the output's */
         struct {
-            int64_t first, end; /* INT64_MAX: up to the end */
+            int axis;
+            int64_t first, end;
         } slice;
         struct {
             int64_t before[REGION_MAX_RANK], after[REGION_MAX_RANK];

@@ -101,6 +101,7 @@ static int rename_place(const struct region_plan* plan, const struct region_op* 
                               *after = &plan->shapes[op->output];
     *out = *in;
     if (op->kind == REGION_SLICE) {
+        if (op->is.slice.axis != 1) return 0;
         out->offset += smaller(op->is.slice.first, before->dims[1]) * in->channel_stride;
         return !plan->graph->values[op->output].contiguous || region_is_contiguous(out, after);
     }

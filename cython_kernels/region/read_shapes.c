@@ -124,24 +124,33 @@ static int read_transpose(struct region_reader* r) {
     return region_end_op(r, 0);
 }
 
-/* Adds the channels [first, end) of x as an output of the node. */
-static int add_slice(struct region_reader* r, int x, int64_t first, int64_t end, int output) {
+/* Adds [first, end) of an axis of x as an output of the node. */
+static int add_slice(struct region_reader* r, int x, int axis, int64_t first, int64_t end,
+                     int output) {
     struct region_op* op = region_begin_op(r, REGION_SLICE, &x, 1);
     if (op == NULL) return 0;
+    op->is.slice.axis = axis;
     op->is.slice.first = first;
     op->is.slice.end = end;
     return region_end_op(r, output);
 }
 
 /* A bound of Slice, which counts from the end if it is negative. */
-static int64_t slice_bound(int64_t bound, int64_t channels) {
-    if (bound < 0) bound = bound < -channels ? 0 : bound + channels;
-    return bound > channels ? channels : bound;
+static int64_t slice_bound(int64_t bound, int64_t size) {
+    if (bound < 0) bound = bound < -size ? 0 : bound + size;
+    return bound > size ? size : bound;
+}
+
+/* Regions slice channels, wherever they are. */
+static int check_sliced_axis(struct region_reader* r, const struct region_shape* shape, int axis) {
+    return ((axis == 1 || axis == shape->rank - 1) && shape->dims[axis] >= 0) ||
+           status_fail(r->why, STATUS_INVALID,
+                       "regions divide axis 1 or the last one, of known size, only");
 }
 
 static int read_slice(struct region_reader* r) {
     int64_t first, end, axis = 0, step = 1;
-    int counts[4], x, channel_axis;
+    int counts[4], x, sliced;
     if (!region_read_input(r, 0, 2, REGION_MAX_RANK, &x) ||
         !region_read_ints_of(r, "starts", 1, &first, 1, &counts[0]) ||
         !region_read_ints_of(r, "ends", 2, &end, 1, &counts[1]) ||
@@ -150,37 +159,37 @@ static int read_slice(struct region_reader* r) {
         return 0;
     }
     const struct region_shape* shape = &r->graph->values[x].shape;
-    if (!region_read_axis(r, axis, shape->rank, &channel_axis)) return 0;
-    const int64_t channels = shape->dims[1];
-    if (counts[0] != 1 || counts[1] != 1 || channel_axis != 1 || step != 1 || channels < 0) {
-        return status_fail(r->why, STATUS_INVALID,
-                           "regions slice axis 1 of known size only, in steps of 1");
+    if (!region_read_axis(r, axis, shape->rank, &sliced) || !check_sliced_axis(r, shape, sliced)) {
+        return 0;
     }
-    first = slice_bound(first, channels);
-    end = slice_bound(end, channels);
-    return add_slice(r, x, first, end < first ? first : end, 0);
+    if (counts[0] != 1 || counts[1] != 1 || step != 1) {
+        return status_fail(r->why, STATUS_INVALID, "regions slice one axis only, in steps of 1");
+    }
+    first = slice_bound(first, shape->dims[sliced]);
+    end = slice_bound(end, shape->dims[sliced]);
+    return add_slice(r, x, sliced, first, end < first ? first : end, 0);
 }
 
 /* Sizes of the outputs of Split. */
-static int read_split_sizes(struct region_reader* r, int64_t channels, int64_t* sizes, int count) {
+static int read_split_sizes(struct region_reader* r, int64_t size, int64_t* sizes, int count) {
     int given;
     if (!region_read_ints_of(r, "split", 1, sizes, count, &given)) return 0;
     if (given < 0) {
-        const int64_t each = (channels + count - 1) / count;
+        const int64_t each = (size + count - 1) / count;
         for (int i = 0; i < count; i++) {
-            const int64_t left = channels - i * each;
+            const int64_t left = size - i * each;
             sizes[i] = left < 0 ? 0 : left < each ? left : each;
         }
         given = count;
     }
     int64_t total = 0;
     for (int i = 0; i < given; i++) {
-        if (sizes[i] < 0 || sizes[i] > channels) given = -1;
+        if (sizes[i] < 0 || sizes[i] > size) given = -1;
         total += given < 0 ? 0 : sizes[i];
     }
-    return (given == count && total == channels) ||
+    return (given == count && total == size) ||
            status_fail(r->why, STATUS_INVALID, "the sizes of %d outputs must add up to %lld", count,
-                       LL(channels));
+                       LL(size));
 }
 
 static int read_split(struct region_reader* r) {
@@ -188,17 +197,17 @@ static int read_split(struct region_reader* r) {
     const int count = r->node->output_count;
     if (!region_read_input(r, 0, 2, REGION_MAX_RANK, &x)) return 0;
     const struct region_shape shape = r->graph->values[x].shape;
-    if (!region_read_axis(r, model_int(r->node, "axis", 0), shape.rank, &axis)) return 0;
-    if (axis != 1 || shape.dims[1] < 0) {
-        return status_fail(r->why, STATUS_INVALID, "regions split axis 1 of known size only");
+    if (!region_read_axis(r, model_int(r->node, "axis", 0), shape.rank, &axis) ||
+        !check_sliced_axis(r, &shape, axis)) {
+        return 0;
     }
     int64_t* sizes = malloc((size_t)count * sizeof *sizes);
     if (sizes == NULL) return region_no_memory(r);
-    int known = read_split_sizes(r, shape.dims[1], sizes, count);
+    int known = read_split_sizes(r, shape.dims[axis], sizes, count);
     int64_t first = 0;
     for (int i = 0; known && i < count; first += sizes[i++]) {
         if (model_output(r->node, i) == MODEL_NO_VALUE) continue;
-        known = add_slice(r, x, first, first + sizes[i], i);
+        known = add_slice(r, x, axis, first, first + sizes[i], i);
     }
     free(sizes);
     return known;

@@ -42,6 +42,10 @@ static void set_axes(const struct region_plan* plan, const struct region_op* op,
         for (int i = 0; i < y->rank; i++) rows->stride[0][i] = strides[op->is.transpose[i]];
         return;
     }
+    if (op->kind == REGION_SLICE) {
+        region_strides(&plan->places[op->inputs[0]], &plan->shapes[op->inputs[0]], rows->stride[0]);
+        return;
+    }
     for (int i = 0; i < op->input_count; i++) {
         operand_strides(plan, op->inputs[i], y, rows->stride[i]);
     }
@@ -76,7 +80,7 @@ void region_plan_rows(struct region_plan* plan, int op_number) {
         if (rows.size[axis] == 1) drop_axis(&rows, axis);
     }
     const int last = rows.rank - 1;
-    const int any_step = op->kind == REGION_TRANSPOSE;
+    const int any_step = op->kind == REGION_TRANSPOSE || op->kind == REGION_SLICE;
     if (last >= 0 && rows.y_stride[last] == 1 &&
         (any_step || (rows.stride[0][last] <= 1 && rows.stride[1][last] <= 1))) {
         for (int k = 0; k < 2; k++) rows.step[k] = rows.stride[k][last];
@@ -135,7 +139,7 @@ static void run_segment(const struct region_op* op, const struct region_rows* ro
             run_binary(&op->is.binary, y, operands[0], operands[1], count, rows->step[0] == 0,
                        rows->step[1] == 0);
             break;
-        default: /* REGION_TRANSPOSE */
+        default: /* REGION_TRANSPOSE, REGION_SLICE */
             if (rows->step[0] == 1) {
                 memcpy(y, operands[0], (size_t)count * sizeof *y);
             } else {
@@ -175,11 +179,21 @@ static struct position position_of(const struct region_rows* rows, int64_t row) 
     return at;
 }
 
+/* Where a slice begins in its input. */
+static int64_t first_number(const struct region_run* run, const struct region_op* op) {
+    if (op->kind != REGION_SLICE) return 0;
+    const struct region_shape* shape = &run->plan->shapes[op->inputs[0]];
+    int64_t strides[REGION_MAX_RANK];
+    region_strides(&run->plan->places[op->inputs[0]], shape, strides);
+    const int axis = op->is.slice.axis;
+    return smaller(op->is.slice.first, shape->dims[axis]) * strides[axis];
+}
+
 void region_run_rows(const struct region_run* run, int op_number, int64_t task) {
     const struct region_op* op = &run->plan->graph->ops[op_number];
     const struct region_rows* rows = &run->plan->steps[op_number].plan.rows;
     float* y = region_pixels(run, op->output);
-    const float* operands[2] = {region_pixels(run, op->inputs[0]), NULL};
+    const float* operands[2] = {region_pixels(run, op->inputs[0]) + first_number(run, op), NULL};
     if (op->input_count == 2) operands[1] = region_pixels(run, op->inputs[1]);
     if (op->kind == REGION_PRELU) operands[1] = op->is.prelu.slope;
     const int64_t first = task * rows->items_per_task;

@@ -304,8 +304,10 @@ static int infer_unsqueeze(const struct region_reshape* unsqueeze, const struct 
     return next == unsqueeze->count;
 }
 
-static int infer_reshape(const struct region_reshape* reshape, const struct region_shape* in,
-                         struct region_shape* out, struct region_sizes* sizes, struct status* why) {
+static int infer_reshape(const struct region_reshape* reshape,
+                         const struct region_shape* const* inputs, struct region_shape* out,
+                         struct region_sizes* sizes, struct status* why) {
+    const struct region_shape* in = inputs[0];
     int fits = 1, axis;
     switch (reshape->kind) {
         case REGION_RESHAPE_TO:
@@ -322,6 +324,10 @@ static int infer_reshape(const struct region_reshape* reshape, const struct regi
             break;
         case REGION_RESHAPE_UNSQUEEZE:
             fits = infer_unsqueeze(reshape, in, out);
+            break;
+        case REGION_RESHAPE_LIKE:
+            *out = *inputs[1];
+            fits = product(in, 0, in->rank, sizes) == product(out, 0, out->rank, sizes);
             break;
     }
     return fits || status_fail(why, STATUS_INVALID, "the new shape does not fit the input's");
@@ -350,6 +356,14 @@ static int infer_concat(const struct region_op* op, const struct region_shape* c
     return 1;
 }
 
+static void infer_slice(const struct region_op* op, const struct region_shape* in,
+                        struct region_shape* out, struct region_sizes* sizes) {
+    const int axis = op->is.slice.axis;
+    const int64_t size = in->dims[axis];
+    const int64_t first = smaller(op->is.slice.first, size), end = smaller(op->is.slice.end, size);
+    out->dims[axis] = is_known(size) ? larger(0, end - first) : region_new_size(sizes);
+}
+
 int region_infer(const struct region_op* op, const struct region_shape* const* inputs,
                  struct region_shape* output, struct region_sizes* sizes, struct status* why) {
     const struct region_shape* in = inputs[0];
@@ -373,17 +387,12 @@ int region_infer(const struct region_op* op, const struct region_shape* const* i
         case REGION_BINARY:
             return infer_binary(in, inputs[1], out, sizes, why);
         case REGION_RESHAPE:
-            return infer_reshape(&op->is.reshape, in, out, sizes, why);
+            return infer_reshape(&op->is.reshape, inputs, out, sizes, why);
         case REGION_TRANSPOSE:
             for (int i = 0; i < out->rank; i++) out->dims[i] = in->dims[op->is.transpose[i]];
             return 1;
         case REGION_SLICE:
-            if (is_known(in->dims[1])) {
-                int64_t first = smaller(op->is.slice.first, in->dims[1]);
-                out->dims[1] = larger(0, smaller(op->is.slice.end, in->dims[1]) - first);
-            } else {
-                out->dims[1] = region_new_size(sizes);
-            }
+            infer_slice(op, in, out, sizes);
             return 1;
         case REGION_CONCAT:
             return infer_concat(op, inputs, out, sizes, why);

@@ -11,14 +11,11 @@ static int is_shuffle(const struct region_graph* graph, const struct region_op* 
                       const struct region_op* swap, const struct region_op* join, int64_t* groups) {
     const struct region_shape* x = &graph->values[split->inputs[0]].shape;
     const struct region_shape* parts = &graph->values[split->output].shape;
-    if (x->rank < 2 || parts->rank != x->rank + 1 || x->dims[0] != parts->dims[0] ||
-        parts->dims[1] <= 0 || parts->dims[2] <= 0 || x->dims[1] <= 0 ||
-        x->dims[1] / parts->dims[1] != parts->dims[2] ||
+    if (x->rank < 2 || parts->rank < 3 || x->dims[0] != parts->dims[0] || parts->dims[1] <= 0 ||
+        parts->dims[2] <= 0 || x->dims[1] <= 0 || x->dims[1] / parts->dims[1] != parts->dims[2] ||
+        x->dims[1] % parts->dims[1] != 0 ||
         !region_same_shape(x, &graph->values[join->output].shape)) {
         return 0;
-    }
-    for (int axis = 2; axis < x->rank; axis++) {
-        if (x->dims[axis] != parts->dims[axis + 1]) return 0;
     }
     for (int axis = 0; axis < parts->rank; axis++) {
         const int from = axis == 1 ? 2 : axis == 2 ? 1 : axis;
@@ -46,10 +43,12 @@ int region_take_shuffle(struct region_graph* graph, struct region_op* join) {
     if (swap == NULL || swap->kind != REGION_TRANSPOSE) return 1;
     struct region_op* split = region_sole_producer(graph, swap->inputs[0]);
     if (split == NULL || split->kind != REGION_RESHAPE) return 1;
-    struct region_op* layer = region_sole_producer(graph, split->inputs[0]);
+    struct region_op* layer =
+        region_only_producer(graph, split->inputs[0], join->input_count /* the last one like it */);
     int64_t groups;
     /* Rows of a block stay together, and those of a residual would have to move too. */
-    if (layer == NULL || layer->kind != REGION_POINTWISE || layer->input_count != 1 ||
+    if (layer == NULL || (join->input_count == 2 && join->inputs[1] != split->inputs[0]) ||
+        layer->kind != REGION_POINTWISE || layer->input_count != 1 ||
         layer->is.pointwise.matrix.block_rows != 1 ||
         !is_shuffle(graph, split, swap, join, &groups)) {
         return 1;

@@ -1,5 +1,6 @@
 /* The step of an operator: its plan for the shapes at hand, and its tasks. */
 #include "base/arithmetic.h"
+#include "region/layout.h"
 #include "region/plan.h"
 
 /* --- Planning. */
@@ -66,12 +67,8 @@ static void plan_softmax(struct region_plan* plan, const struct region_op* op,
 static int plan_nhwc(struct region_plan* plan, const struct region_op* op,
                      struct region_step* step) {
     const struct region_shape *x = &plan->shapes[op->inputs[0]], *y = &plan->shapes[op->output];
-    const int last = x->rank - 1;
-    int to_planes = x->rank >= 3 && op->is.transpose[0] == 0, to_nhwc = to_planes;
-    for (int axis = 1; axis <= last && x->rank >= 3; axis++) {
-        to_planes &= op->is.transpose[axis] == (axis == 1 ? last : axis - 1);
-        to_nhwc &= op->is.transpose[axis] == (axis == last ? 1 : axis + 1);
-    }
+    const int to_planes = region_is_to_planes(op->is.transpose, x->rank);
+    const int to_nhwc = region_is_to_nhwc(op->is.transpose, x->rank);
     const int nhwc = to_planes ? op->inputs[0] : op->output;
     const struct region_shape* planes = to_planes ? y : x;
     if ((!to_planes && !to_nhwc) || region_count(y) == 0 ||
@@ -89,8 +86,12 @@ int region_plan_step(struct region_plan* plan, int op_number, struct status* why
     const struct region_op* op = &plan->graph->ops[op_number];
     struct region_step* step = &plan->steps[op_number];
     switch (op->kind) {
-        case REGION_RESHAPE:
         case REGION_SLICE:
+            if (step->kind != REGION_STEP_COPY) return 1;
+            step->kind = REGION_STEP_ROWS;
+            region_plan_rows(plan, op_number);
+            return 1;
+        case REGION_RESHAPE:
         case REGION_CONCAT:
             if (step->kind == REGION_STEP_COPY) region_plan_copy(plan, op_number);
             return 1;
