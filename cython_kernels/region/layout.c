@@ -9,10 +9,12 @@
 
 /* What is known of a value. */
 struct knowledge {
-    int same;    /* the value that it is equal to: itself, or one before */
-    int planes;  /* the value whose planes it has in NHWC, or -1 */
-    int split;   /* the value in NHWC whose channels it has in groups, or -1 */
-    int swapped; /* the same, with groups and the channels in them exchanged */
+    int same;      /* the value that it is equal to: itself, or one before */
+    int planes;    /* the value whose planes it has in NHWC, or -1 */
+    int split;     /* the value in NHWC whose channels it has in groups, or -1 */
+    int swapped;   /* the same, with groups and the channels in them exchanged */
+    int parted;    /* the value whose planes, of two axes of channels, it has in NHWC, or -1 */
+    int exchanged; /* whether these two axes are exchanged in it */
 };
 
 struct rewriting {
@@ -48,7 +50,7 @@ static int learn_values(struct rewriting* w) {
         const int room = 2 * count;
         struct knowledge* moved = realloc(w->knowledge, (size_t)room * sizeof *moved);
         if (moved == NULL) return 0;
-        for (int i = w->room; i < room; i++) moved[i] = (struct knowledge){i, -1, -1, -1};
+        for (int i = w->room; i < room; i++) moved[i] = (struct knowledge){i, -1, -1, -1, -1, 0};
         w->knowledge = moved;
         w->room = room;
     }
@@ -132,6 +134,52 @@ static int move_shuffle(struct rewriting* w, struct region_op* join, int nhwc, i
     return keep_as_turn(w, join, op->output);
 }
 
+/* NHWC whose channels were two axes: planes instead. */
+static int move_merge(struct rewriting* w, struct region_op* merge, int parted, int exchanged) {
+    const struct region_shape in = w->graph->values[parted].shape;
+    struct region_shape swapped = in, planes = in;
+    struct region_reshape to = {.kind = REGION_RESHAPE_TO, .count = in.rank - 1};
+    if (exchanged) {
+        swapped.dims[1] = in.dims[2];
+        swapped.dims[2] = in.dims[1];
+    }
+    planes.rank = in.rank - 1;
+    planes.dims[1] = in.dims[1] * in.dims[2];
+    to.sizes[1] = planes.dims[1];
+    for (int axis = 2; axis < planes.rank; axis++) {
+        planes.dims[axis] = in.dims[axis + 1];
+        to.sizes[axis] = in.dims[axis + 1];
+    }
+    struct region_op* op = add_op(w, REGION_TRANSPOSE, parted, swapped);
+    if (op == NULL) return 0;
+    for (int axis = 0; axis < in.rank; axis++) op->is.transpose[axis] = axis;
+    op->is.transpose[1] = exchanged ? 2 : 1;
+    op->is.transpose[2] = exchanged ? 1 : 2;
+    op = add_op(w, REGION_RESHAPE, op->output, planes);
+    if (op == NULL) return 0;
+    op->is.reshape = to;
+    return keep_as_turn(w, merge, op->output);
+}
+
+/* Whether a reshape makes one axis of the last two; all sizes but the first are known. */
+static int merges_channels(const struct region_shape* x, const struct region_shape* y) {
+    if (y->rank != x->rank - 1 || y->rank < 3) return 0;
+    for (int axis = 0; axis < y->rank - 1; axis++) {
+        if (x->dims[axis] != y->dims[axis] || (axis > 0 && x->dims[axis] <= 0)) return 0;
+    }
+    const int64_t outer = x->dims[x->rank - 2], inner = x->dims[x->rank - 1];
+    return outer > 0 && inner > 0 && y->dims[y->rank - 1] / outer == inner;
+}
+
+/* Whether a transpose of [N, a, b, H, W] puts a and b last, or b and a. */
+static int parts_channels(const int* order, int rank, int* exchanged) {
+    int is = rank >= 4 && order[0] == 0;
+    for (int axis = 1; is && axis < rank - 2; axis++) is = order[axis] == axis + 2;
+    if (!is) return 0;
+    *exchanged = order[rank - 2] == 2 && order[rank - 1] == 1;
+    return *exchanged || (order[rank - 2] == 1 && order[rank - 1] == 2);
+}
+
 /* Whether a reshape puts the channels of NHWC into groups. */
 static int splits_channels(const struct region_shape* x, const struct region_shape* y) {
     if (y->rank != x->rank + 1) return 0;
@@ -151,6 +199,9 @@ static int rewrite_reshape(struct rewriting* w, struct region_op* op) {
         /* Groups are the last axis now. */
         return move_shuffle(w, op, in->swapped, x->dims[x->rank - 1]);
     }
+    if (in->parted >= 0 && merges_channels(x, y)) {
+        return move_merge(w, op, in->parted, in->exchanged);
+    }
     return keep_op(w, op);
 }
 
@@ -169,6 +220,9 @@ static int rewrite_transpose(struct rewriting* w, struct region_op* op) {
         return keep_op(w, op);
     }
     if (region_is_to_nhwc(op->is.transpose, rank)) w->knowledge[output].planes = input;
+    if (parts_channels(op->is.transpose, rank, &w->knowledge[output].exchanged)) {
+        w->knowledge[output].parted = input;
+    }
     if (w->knowledge[input].split >= 0 && swaps_last_two(op->is.transpose, rank)) {
         w->knowledge[output].swapped = w->knowledge[input].split;
     }
@@ -211,7 +265,10 @@ int region_use_planes(struct region_graph* graph) {
     int turns = 0, enough = 1;
     for (int i = 0; i < count; i++) {
         const int rank = graph->values[old[i].output].shape.rank;
-        turns |= old[i].kind == REGION_TRANSPOSE && region_is_to_nhwc(old[i].is.transpose, rank);
+        int ignored;
+        turns |= old[i].kind == REGION_TRANSPOSE &&
+                 (region_is_to_nhwc(old[i].is.transpose, rank) ||
+                  parts_channels(old[i].is.transpose, rank, &ignored));
     }
     if (!turns) return 1;
     graph->ops = NULL;
