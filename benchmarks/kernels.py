@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.kernels import Layer, fma_peak, supported_isas
-from ort_sparse.measure.layers import read_layers
-from ort_sparse.op import Activation, SparseConv1x1
+from ort_sparse.op import Activation, SparseConv1x1, read_layers
 from ort_sparse.options import ConvertOptions
 
 HEADINGS = ["layers", "isa", "threads", "ms", "GFLOP/s", "FMA peak", "of peak"]

@@ -18,10 +18,10 @@ import models
 import numpy as np
 
 from ort_sparse.kernels import Layer, supported_isas
-from ort_sparse.measure.layers import LayerTime, read_layers
+from ort_sparse.measure.layers import LayerTime
 from ort_sparse.measure.network import Benchmark, ModelPair, benchmark
 from ort_sparse.model_pair import model_pair
-from ort_sparse.op import SparseConv1x1
+from ort_sparse.op import SparseConv1x1, read_layers
 from ort_sparse.report.times import benchmark_data
 
 NETWORKS = ["mbv1_100_90_12b4_684", "mbv2_140_85_11-16b2_720", "enb0_80_none_751"]

@@ -28,6 +28,7 @@ __all__ = [
     "OP_VERSION",
     "Activation",
     "SparseConv1x1",
+    "read_layers",
     "register_schema",
 ]
 
@@ -208,6 +209,30 @@ class SparseConv1x1:
                 alpha=attributes.get("activation_alpha", default.alpha),
             ),
         )
+
+
+def read_layers(model: onnx.ModelProto) -> dict[str, SparseConv1x1]:
+    """Return what the SparseConv1x1 nodes of a model hold, by name."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    return {
+        node.name: SparseConv1x1.from_node(
+            {
+                attribute.name: _plain(onnx.helper.get_attribute_value(attribute))
+                for attribute in node.attribute
+            },
+            {
+                name: onnx.numpy_helper.to_array(constants[value])
+                for name, value in zip(INPUTS, node.input, strict=False)
+                if value in constants
+            },
+        )
+        for node in model.graph.node
+        if node.domain == DOMAIN
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 _DOC = """

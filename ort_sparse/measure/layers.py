@@ -20,7 +20,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ort_sparse.dependencies import import_onnxruntime
-from ort_sparse.op import DOMAIN, INPUTS, SparseConv1x1
+from ort_sparse.op import DOMAIN, INPUTS, SparseConv1x1, read_layers
 from ort_sparse.runtime import session
 
 from .latency import Engine, Feeds, interleave
@@ -30,7 +30,6 @@ __all__ = [
     "LayerTimes",
     "NodeTime",
     "profile",
-    "read_layers",
     "time_layers",
     "total_microseconds",
 ]
@@ -296,26 +295,6 @@ def _owner(profiled: str, owners: Mapping[str, str | None]) -> str | None:
     return next((owners[origin] for origin in origins if origin in owners), None)
 
 
-def read_layers(model: onnx.ModelProto) -> dict[str, SparseConv1x1]:
-    """Return what the SparseConv1x1 nodes of a model hold, by name."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    return {
-        node.name: SparseConv1x1.from_node(
-            {
-                attribute.name: _plain(helper.get_attribute_value(attribute))
-                for attribute in node.attribute
-            },
-            {
-                name: numpy_helper.to_array(constants[value])
-                for name, value in zip(INPUTS, node.input, strict=False)
-                if value in constants
-            },
-        )
-        for node in model.graph.node
-        if node.domain == DOMAIN
-    }
-
-
 def _layer_time(
     node: onnx.NodeProto, op: SparseConv1x1, time: NodeTime, dense_times: Mapping[str, float]
 ) -> LayerTime:
@@ -332,7 +311,3 @@ def _layer_time(
         microseconds=time.microseconds,
         dense_microseconds=dense_times.get(node.name),
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
