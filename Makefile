@@ -72,7 +72,7 @@ compat: $(VENV)/installed
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[cpu,tflite,test,bench,fuzz]'
+	$(BIN)/pip install --quiet --editable '.[cpu,tflite,test,bench,fuzz,html]'
 	touch $@
 
 clean:

@@ -9,6 +9,8 @@ import typer
 
 from .parameters import (
     Batch,
+    Force,
+    Html,
     Json,
     MinSparsity,
     Model,
@@ -17,9 +19,10 @@ from .parameters import (
     Shapes,
     Signature,
     Tolerance,
+    check_page_output,
     parse_shapes,
 )
-from .terminal import print_json, print_notes, print_tables, show_progress
+from .terminal import command_line, print_json, print_notes, print_tables, show_progress
 
 __all__ = ["inspect", "verify"]
 
@@ -28,6 +31,8 @@ def inspect(
     model: Model,
     min_sparsity: MinSparsity = 0.5,
     signature: Signature = None,
+    html: Html = None,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -40,10 +45,22 @@ def inspect(
     from ort_sparse.source import read_source
     from ort_sparse.stored import stored_items
 
+    if html is not None:
+        check_page_output(html, model, force=force)
     with show_progress(quiet or as_json) as progress:
         options = ConvertOptions(min_sparsity=min_sparsity, signature=signature, verify=False)
         conversion = convert_and_report(model, options, progress=progress)
-        stored = stored_items(read_source(model))
+        source = read_source(model)
+        stored = stored_items(source)
+        if html is not None:
+            from ort_sparse.files import write_atomically
+            from ort_sparse.report.html.inspection import inspection_page
+            from ort_sparse.report.html.page import Origin
+
+            progress("drawing")
+            origin = Origin(model, command_line())
+            page = inspection_page(origin, source, conversion, stored, min_sparsity=min_sparsity)
+            write_atomically(html, page)
     if as_json:
         print_json(inspection_data(conversion, stored))
         return

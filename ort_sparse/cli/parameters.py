@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "ExternalData",
     "Force",
+    "Html",
     "Json",
     "MinSparsity",
     "Model",
@@ -25,6 +26,7 @@ __all__ = [
     "Threads",
     "Tolerance",
     "check_other_output",
+    "check_page_output",
     "complete_network",
     "parse_shapes",
     "thread_counts",
@@ -52,6 +54,10 @@ Quiet = Annotated[
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Overwrite a file that ort_sparse did not write.")
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a page to look at into this file, too (.html)."),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx file.")]
 ExternalData = Annotated[
@@ -130,6 +136,14 @@ def check_other_output(
     if os.path.realpath(output) == os.path.realpath(model):
         raise InvalidArgumentError(f"{output}: the output must be another file than the model")
     check_output(output, force=force, external_data=external_data, source=model)
+
+
+def check_page_output(output: Path, model: Path, *, force: bool) -> None:
+    """Refuse a page that cannot be made or written before work is done for it."""
+    from ort_sparse.report.html.page import check_page
+
+    check_page(output)
+    check_other_output(output, model, force=force)
 
 
 def complete_network(incomplete: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from ort_sparse.errors import OrtSparseError
 
 __all__ = [
     "OutputError",
+    "command_line",
     "discard_output",
     "messages",
     "print_json",
@@ -36,6 +38,11 @@ class _Console(Console):
 
 
 messages = Console(stderr=True, soft_wrap=True)
+
+
+def command_line() -> str:
+    """Return the command that runs, as a shell takes it."""
+    return shlex.join(["ort-sparse", *sys.argv[1:]])
 
 
 @contextmanager
