@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from .parameters import (
+    Batches,
     Force,
+    Html,
     Json,
     Model,
     Quiet,
@@ -16,11 +18,12 @@ from .parameters import (
     Signature,
     Threads,
     check_other_output,
+    check_page_output,
     complete_network,
+    counts,
     parse_shapes,
-    thread_counts,
 )
-from .terminal import print_json, print_tables, show_progress
+from .terminal import command_line, print_json, print_tables, show_progress
 
 __all__ = ["bench", "demo"]
 
@@ -28,6 +31,7 @@ __all__ = ["bench", "demo"]
 def bench(
     model: Model,
     threads: Threads = ["1"],  # noqa: B006  (typer copies it)
+    batch: Batches = ["1"],  # noqa: B006
     runs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Measured runs of each form.")
     ] = 100,
@@ -38,32 +42,47 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the times into this file (.png, .svg or .pdf)."),
     ] = None,
+    html: Html = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Time a model dense and sparse, side by side in one run."""
     from ort_sparse.files import write_atomically
-    from ort_sparse.measure.network import benchmark
+    from ort_sparse.measure.network import benchmark, check_batches
     from ort_sparse.measure.plot import check_plot, draw
     from ort_sparse.model_pair import model_pair
     from ort_sparse.options import ComparisonOptions
     from ort_sparse.report.times import benchmark_data, benchmark_tables
 
-    inputs = ComparisonOptions(shapes=parse_shapes(shape))
+    shapes = parse_shapes(shape)
     if plot is not None:
         check_plot(plot)
         check_other_output(plot, model, force=force)
+    if html is not None:
+        check_page_output(html, model, force=force)
     with show_progress(quiet or as_json) as progress:
         models = model_pair(model, signature=signature, progress=progress)
+        check_batches(models.dense, counts(batch), shapes)
         results = [
             benchmark(
-                models, threads=count, runs=runs, layers=layers, inputs=inputs, progress=progress
+                models,
+                threads=count,
+                runs=runs,
+                layers=layers,
+                inputs=ComparisonOptions(batch=size, shapes=shapes),
+                progress=progress,
             )
-            for count in thread_counts(threads)
+            for size in counts(batch)
+            for count in counts(threads)
         ]
     if plot is not None:
         write_atomically(plot, draw(results, title=model.name, form=plot.suffix[1:]))
+    if html is not None:
+        from ort_sparse.report.html.benchmark import benchmark_page
+        from ort_sparse.report.html.page import Origin
+
+        write_atomically(html, benchmark_page(Origin(model, command_line()), results))
     if as_json:
         print_json({"model": str(model), "results": [benchmark_data(result) for result in results]})
         return

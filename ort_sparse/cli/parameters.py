@@ -13,6 +13,7 @@ from ort_sparse.errors import InvalidArgumentError
 
 __all__ = [
     "Batch",
+    "Batches",
     "ExternalData",
     "Force",
     "Html",
@@ -28,8 +29,8 @@ __all__ = [
     "check_other_output",
     "check_page_output",
     "complete_network",
+    "counts",
     "parse_shapes",
-    "thread_counts",
 ]
 
 
@@ -43,8 +44,8 @@ def _share(value: float) -> float:
     return value
 
 
-def _check_threads(values: list[str]) -> list[str]:
-    thread_counts(values)
+def _check_counts(values: list[str]) -> list[str]:
+    counts(values)
     return values
 
 
@@ -78,9 +79,7 @@ MinSparsity = Annotated[
 ]
 Threads = Annotated[
     list[str],
-    typer.Option(
-        metavar="N[,N...]", callback=_check_threads, help="Threads, one measurement each."
-    ),
+    typer.Option(metavar="N[,N...]", callback=_check_counts, help="Threads, one measurement each."),
 ]
 Tolerance = Annotated[
     float | None,
@@ -93,6 +92,14 @@ Tolerance = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random inputs.")]
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Size of a dynamic batch.")]
+Batches = Annotated[
+    list[str],
+    typer.Option(
+        metavar="N[,N...]",
+        callback=_check_counts,
+        help="Sizes of a dynamic batch, one measurement each.",
+    ),
+]
 Shapes = Annotated[
     list[str] | None,
     typer.Option(
@@ -116,15 +123,15 @@ def parse_shapes(values: list[str] | None) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def thread_counts(values: Iterable[str]) -> list[int]:
-    """Return the counts of ``--threads 1,2``, which may be given several times."""
-    counts = [count.strip() for value in values for count in value.split(",")]
-    for count in counts:
+def counts(values: Iterable[str]) -> list[int]:
+    """Return the counts of an option like ``--threads 1,2``, which may be given several times."""
+    found = [count.strip() for value in values for count in value.split(",")]
+    for count in found:
         if not (count.isascii() and count.isdigit() and int(count) >= 1):
             raise typer.BadParameter(
                 f"must be whole numbers of at least 1 with commas between them, but has {count!r}"
             )
-    return [int(count) for count in counts]
+    return [int(count) for count in found]
 
 
 def check_other_output(

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.kernels import supported_isas
 
-__all__ = ["Engine", "Feeds", "Latency", "interleave", "isa_in_use", "onnx_engine", "summarise"]
+__all__ = [
+    "Engine",
+    "Feeds",
+    "Latency",
+    "interleave",
+    "isa_in_use",
+    "onnx_engine",
+    "summarise",
+    "time_runs",
+]
 
 Feeds = Mapping[str, NDArray[Any]]
 Engine = Callable[[], Any]
@@ -50,13 +59,18 @@ def onnx_engine(model: onnx.ModelProto, feeds: Feeds, *, threads: int) -> Engine
     return lambda: dict(zip(names, created.run(names, dict(feeds)), strict=True))
 
 
-def interleave(
+def interleave(engines: Mapping[str, Engine], **options: Any) -> dict[str, Latency]:
+    """Time engines in turn as `time_runs` does, which has the options, and summarise the times."""
+    return {name: summarise(taken) for name, taken in time_runs(engines, **options).items()}
+
+
+def time_runs(
     engines: Mapping[str, Engine],
     *,
     runs: int = 100,
     block: int = 20,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Latency]:
+) -> dict[str, list[float]]:
     """Time engines in turn, a few runs each.
 
     Before each block an engine runs unmeasured for a while: that fills its caches, and lets the
@@ -74,7 +88,8 @@ def interleave(
 
     Returns
     -------
-    dict of str to Latency
+    dict of str to list of float
+        Milliseconds of each run, in order.
     """
     times: dict[str, list[float]] = {name: [] for name in engines}
     while any(len(taken) < runs for taken in times.values()):
@@ -85,7 +100,7 @@ def interleave(
                 engine()
                 times[name].append((time.perf_counter() - start) * 1e3)
         progress(min(len(taken) for taken in times.values()), runs)
-    return {name: summarise(taken) for name, taken in times.items()}
+    return times
 
 
 def isa_in_use() -> str:

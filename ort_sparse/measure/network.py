@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 
+from ort_sparse.errors import InvalidArgumentError, quoted
 from ort_sparse.kernels import fma_peak
 from ort_sparse.options import ComparisonOptions
 from ort_sparse.verification import compare_outputs, inputs_that_run
+from ort_sparse.verification.inputs import inputs_of
 
-from .latency import Latency, interleave, isa_in_use, onnx_engine
+from .latency import Feeds, Latency, isa_in_use, onnx_engine, summarise, time_runs
 from .layers import LayerTimes, time_layers
 
-__all__ = ["Benchmark", "ModelPair", "benchmark"]
+__all__ = ["Benchmark", "ModelPair", "benchmark", "check_batches"]
 
 ANY_INPUTS = ComparisonOptions()
 
@@ -35,6 +37,8 @@ class Benchmark:
     ----------
     threads : int
         Of each session.
+    batch : int
+        First size of the first input.
     isa : str
         Instruction set of the sparse kernels.
     fma_peak : float
@@ -42,15 +46,19 @@ class Benchmark:
     dense, sparse : Latency
     error : float
         Largest difference of the outputs, relative to an output's largest value.
+    times : mapping of str to sequence of float
+        Milliseconds of each run, by name of the engine.
     layers : LayerTimes, optional
     """
 
     threads: int
+    batch: int
     isa: str
     fma_peak: float
     dense: Latency
     sparse: Latency
     error: float
+    times: Mapping[str, Sequence[float]]
     layers: LayerTimes | None = None
 
     @property
@@ -98,16 +106,60 @@ def benchmark(
     comparison = compare_outputs(engines["dense"](), engines["sparse"]())
     isa = isa_in_use()
     peak = fma_peak(isa)
-    latencies = interleave(
+    batch = _batch(feeds)
+    label = f"{threads} thread(s), batch {batch}"
+    taken = time_runs(
         engines,
         runs=runs,
-        progress=lambda done, total: progress(f"{threads} thread(s), run {done} of {total}"),
+        progress=lambda done, total: progress(f"{label}, run {done} of {total}"),
     )
     del engines  # and with them the threads of their sessions
     times = None
     if layers:
-        progress(f"{threads} thread(s), layers")
+        progress(f"{label}, layers")
         times = time_layers(models.dense, models.sparse, feeds, threads=threads, runs=runs)
     return Benchmark(
-        threads=threads, isa=isa, fma_peak=peak, error=comparison.error, layers=times, **latencies
+        threads=threads,
+        batch=batch,
+        isa=isa,
+        fma_peak=peak,
+        dense=summarise(taken["dense"]),
+        sparse=summarise(taken["sparse"]),
+        error=comparison.error,
+        times=taken,
+        layers=times,
     )
+
+
+def check_batches(model: onnx.ModelProto, batches: Iterable[int], shapes: Iterable[str]) -> None:
+    """Refuse to measure sizes of the batch that a model does not take.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    batches : iterable of int
+    shapes : iterable of str
+        Names of inputs whose whole shape is given.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one is not 1, and each input has a first size of its own or a shape that is given.
+    """
+    inputs = inputs_of(model)
+    given = set(shapes)
+    if any(x.shape and x.shape[0] == -1 and x.name not in given for x in inputs):
+        return
+    for batch in batches:
+        if batch != 1:
+            found = ", ".join(f"{quoted(x.name)} has {x.shape}" for x in inputs)
+            raise InvalidArgumentError(
+                f"batch: an input must have a first size that is open to be measured with batch "
+                f"{batch}, but {found or 'the model has no inputs'}"
+            )
+
+
+def _batch(feeds: Feeds) -> int:
+    """Return the first size of the first input."""
+    shape = next(iter(feeds.values())).shape if feeds else ()
+    return shape[0] if shape else 1

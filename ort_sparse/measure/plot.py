@@ -128,7 +128,7 @@ def _draw_latencies(axis: Any, results: Sequence[Benchmark]) -> None:
     }
     grouped_bars(
         axis,
-        [f"{r.threads} thread(s), {r.speed_up:.2f}x" for r in results],
+        [f"{r.threads} thread(s), batch {r.batch}, {r.speed_up:.2f}x" for r in results],
         {form: [latency.p50 for latency in taken] for form, taken in latencies.items()},
         spreads={
             form: [
@@ -156,4 +156,4 @@ def _draw_layers(axis: Any, result: Benchmark) -> None:
         fontsize=6,
     )
     axis.set_ylabel("us a layer")
-    axis.set_title(f"{result.threads} thread(s), {result.isa}", fontsize=9)
+    axis.set_title(f"{result.threads} thread(s), batch {result.batch}, {result.isa}", fontsize=9)

@@ -45,7 +45,7 @@ def benchmark_tables(benchmark: Benchmark) -> list[Listing]:
     latencies = latency_table(
         {"dense": benchmark.dense, "sparse": benchmark.sparse},
         baseline="dense",
-        title=f"{benchmark.threads} thread(s), {benchmark.isa}, error {benchmark.error:.1e}",
+        title=f"{_setting(benchmark)}, error {benchmark.error:.1e}",
     )
     return [latencies] if benchmark.layers is None else [latencies, layer_time_table(benchmark)]
 
@@ -55,6 +55,7 @@ def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
     layers = benchmark.layers
     return {
         "threads": benchmark.threads,
+        "batch": benchmark.batch,
         "isa": benchmark.isa,
         "fma_peak_gflops": benchmark.fma_peak,
         "error": benchmark.error,
@@ -99,10 +100,7 @@ def layer_time_table(benchmark: Benchmark) -> Listing:
         "\nratio",
         "GFLOP/s\nsparse",
         "of\npeak",
-        title=(
-            f"{benchmark.threads} thread(s), {benchmark.isa}, "
-            f"FMA peak {benchmark.fma_peak:.0f} GFLOP/s a core"
-        ),
+        title=(f"{_setting(benchmark)}, FMA peak {benchmark.fma_peak:.0f} GFLOP/s a core"),
         note="what it is",
     )
     for layer in benchmark.layers.layers:
@@ -122,6 +120,10 @@ def layer_time_table(benchmark: Benchmark) -> Listing:
     for name, sparse, dense_sum in _sums(benchmark.layers):
         table.add_total(name, f"{dense_sum:.1f}", f"{sparse:.1f}", "", "", "")
     return table
+
+
+def _setting(benchmark: Benchmark) -> str:
+    return f"{benchmark.threads} thread(s), batch {benchmark.batch}, {benchmark.isa}"
 
 
 def _totals(nodes: Mapping[str, Sequence[NodeTime]]) -> dict[str, float]:

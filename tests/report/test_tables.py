@@ -121,6 +121,8 @@ def test_times():
         for name in NAMES
     ]
     result = Benchmark(
+        batch=1,
+        times={},
         threads=16,
         isa="avx512",
         fma_peak=271.3,

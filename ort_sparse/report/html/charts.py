@@ -38,8 +38,15 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
-def layer_bars(before: Values, after: Values, *, name: str, unit: str) -> Markup:
-    """Draw what layers cost before and after: light with an outline, and dark in front of it.
+def layer_bars(
+    before: Values,
+    after: Values,
+    *,
+    name: str,
+    unit: str,
+    labels: tuple[str, str] = ("before", "after"),
+) -> Markup:
+    """Draw what layers cost in two ways: light with an outline, and dark in front of it.
 
     Parameters
     ----------
@@ -49,12 +56,14 @@ def layer_bars(before: Values, after: Values, *, name: str, unit: str) -> Markup
         Distinguishes the chart from others of the page; also what it says to those who cannot see.
     unit : str
         Of the values.
+    labels : (str, str)
+        What the two ways are called.
     """
     figure, axis = _figure(2.4)
     edges = np.arange(len(before) + 1) + 0.5
     old, new = (np.array([v or 0 for v in values], float) for values in (before, after))
-    axis.stairs(old, edges, fill=True, color=BEFORE, label="before")
-    axis.stairs(new, edges, fill=True, color=AFTER, label="after")
+    axis.stairs(old, edges, fill=True, color=BEFORE, label=labels[0])
+    axis.stairs(new, edges, fill=True, color=AFTER, label=labels[1])
     axis.stairs(old, edges, color=INK, linewidth=0.6)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_ylim(0)
