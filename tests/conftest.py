@@ -19,6 +19,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 SLOW = {
     "arm64": "a cross compiler, an emulator, a wheel for another machine",
+    "browser": "a real browser",
     "mutants": "hundreds of damaged models",
     "native": "builds with sanitizers",
     "packaging/test_compatibility.py": "environments with other versions of packages",

@@ -18,7 +18,7 @@ COMMANDS = {
     "verify": ["--seed", "--batch", "--tolerance"],
     "inspect": ["--min-sparsity"],
     "densify": [],
-    "bench": ["--threads", "--runs"],
+    "bench": ["--threads", "--batch", "--runs"],
     "demo": ["--network", "--threads", "--runs", "--resolution"],
     "zoo list": [],
     "zoo build": ["--seed", "--resolution"],

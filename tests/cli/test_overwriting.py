@@ -62,6 +62,18 @@ def test_files_of_others_stay(dense, tmp_path, write):
     assert is_marked(target)
 
 
+@pytest.mark.parametrize("command", [("inspect",), ("bench", "--runs", "1")])
+def test_pages_of_others_stay(dense, tmp_path, command):
+    page = tmp_path / "page.html"
+    page.write_bytes(b"my page")
+    with pytest.raises(InvalidArgumentError, match=f"page.html: is there already, and {RULE}"):
+        run(*command, dense, "--html", page)
+    assert page.read_bytes() == b"my page"
+    run(*command, dense, "--html", page, "--force")
+    assert page.read_bytes().startswith(b"<!DOCTYPE html>")
+    assert sorted(os.listdir(tmp_path)) == ["dense.onnx", "page.html"]
+
+
 def test_figures_of_others_stay(dense, tmp_path):
     pytest.importorskip("matplotlib")
     (tmp_path / "times.png").write_bytes(b"a picture")

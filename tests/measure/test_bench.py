@@ -98,6 +98,32 @@ def test_json_has_everything_that_the_table_shows(dense_path):
             assert layer["dense_microseconds"] > 0
 
 
+def test_each_batch_is_measured_with_each_number_of_threads(dense_path, tmp_path):
+    page = tmp_path / "times.html"
+    data = bench(dense_path, "--threads", "1,2", "--batch", "1,3", "--html", page, "--json")
+    results = json.loads(data)["results"]
+    assert [(result["batch"], result["threads"]) for result in results] == [
+        (1, 1),
+        (1, 2),
+        (3, 1),
+        (3, 2),
+    ]
+    text = page.read_text()
+    for label in ("Latencies, batch 1", "Latencies, batch 3", "sparse, 2 threads", "dense.onnx"):
+        assert label in text
+
+
+def test_a_batch_that_a_model_does_not_take_is_refused(dense, tmp_path):
+    dense.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    path = tmp_path / "fixed.onnx"
+    onnx.save(dense, path)
+    (result,) = json.loads(bench(path, "--json"))["results"]
+    assert result["batch"] == 2  # whatever was asked for, that was measured
+    rule = r"measured with batch 4, but 'x' has \(2, 64, 28, 28\)"
+    with pytest.raises(InvalidArgumentError, match=rule):
+        bench(path, "--batch", "1,4")
+
+
 def test_tables(dense_path):
     printed = bench(dense_path, "--layers")
     assert "1 thread(s)" in printed

@@ -5,11 +5,19 @@ from __future__ import annotations
 import subprocess
 import zipfile
 
+PAGE = "report/html/templates/page.html"
+
 
 def test_wheel_holds_one_import_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"ort_sparse"}
-    for needed in ("lib/libort_sparse.so", "py.typed", "_native.pyi", "converters/__init__.py"):
+    for needed in (
+        "lib/libort_sparse.so",
+        "py.typed",
+        "_native.pyi",
+        "converters/__init__.py",
+        PAGE,
+    ):
         assert f"ort_sparse/{needed}" in names
     assert not [name for name in names if name.endswith((".c", ".pyx", ".pxd"))]
 

@@ -62,6 +62,10 @@ def _threads(count: int) -> str:
     return f"{count} thread" if count == 1 else f"{count} threads"
 
 
+def _setting(result: Benchmark) -> str:
+    return f"batch {result.batch}, {_threads(result.threads)}"
+
+
 def _latency_table(results: Sequence[Benchmark]) -> Table:
     headings = ("p5 ms", "median ms", "p95 ms", "speed-up", "items a second")
     table = Table(
@@ -115,7 +119,7 @@ def _layer_chart(result: Benchmark) -> Any:
     return layers and charts.layer_bars(
         [layer.dense_microseconds for layer in layers],
         [layer.microseconds for layer in layers],
-        name=f"Layers, batch {result.batch}, {_threads(result.threads)}",
+        name=f"Layers, {_setting(result)}",
         unit="us",
         labels=("dense", "sparse"),
     )
@@ -123,7 +127,7 @@ def _layer_chart(result: Benchmark) -> Any:
 
 def _layer_table(result: Benchmark) -> Table:
     table = Table(
-        "layers",
+        f"layers, {_setting(result)}",
         [
             Column("no.", kind="number"),
             Column("layer", kind="name"),

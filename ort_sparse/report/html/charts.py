@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-__all__ = ["distributions", "layer_bars"]
+__all__ = ["Values", "distributions", "layer_bars"]
 
 Values = Sequence[float | None]
 

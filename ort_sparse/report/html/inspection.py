@@ -149,7 +149,7 @@ def _times(layer: LayerReport) -> tuple[float | None, float | None]:
 def _charts(layers: Sequence[LayerReport]) -> list[tuple[str, Any]]:
     """Return a chart of each quantity that is known of some layer, and its title."""
     times = [_times(layer) for layer in layers]
-    quantities = [
+    quantities: list[tuple[str, str, charts.Values, charts.Values]] = [
         ("Time", "us", [t[0] for t in times], [t[1] for t in times]),
         (
             "Multiply-accumulates",

@@ -169,9 +169,8 @@ def row_lengths(matrix: BlockCSR) -> Lengths:
 
 def _nonzeros(matrix: BlockCSR) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return row and column of each nonzero; stored zeros are none."""
-    block_row = np.repeat(
-        np.arange(matrix.indptr.size - 1), np.diff(matrix.indptr.astype(np.int64))
-    )
+    starts = matrix.indptr.astype(np.int64)
+    block_row = np.repeat(np.arange(starts.size - 1), starts[1:] - starts[:-1])
     block, i = np.nonzero(matrix.values)
     return block_row[block] * matrix.block_rows + i, matrix.indices[block].astype(np.int64)
 

@@ -27,6 +27,10 @@ function makeSortable(table) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = heading.textContent;
+    const arrow = document.createElement("span"); // the style sheet draws it
+    arrow.className = "arrow";
+    arrow.ariaHidden = "true";
+    button.append(arrow);
     heading.replaceChildren(button);
     button.addEventListener("click", () => {
       const descending = heading.ariaSort === "ascending";
