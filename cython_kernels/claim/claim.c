@@ -25,6 +25,12 @@ int claim_mode_from_name(const char* name, enum claim_mode* mode, struct status*
                        name);
 }
 
+#define CLAIM_TERM_NAME(enumerator, name) name,
+static const char* const term_names[] = {CLAIM_TERM_LIST(CLAIM_TERM_NAME)};
+#undef CLAIM_TERM_NAME
+
+const char* claim_term_name(enum claim_term term) { return term_names[term]; }
+
 const char* claim_mode_name(enum claim_mode mode) { return mode_names[mode]; }
 
 static void say(char reason[CLAIM_REASON_BYTES], const char* words) {
@@ -38,6 +44,7 @@ struct costing {
     const struct isa* isa;
     const int* region_of;
     struct claim_region* regions;
+    struct claim_work *custom_sparse, *custom_dense; /* of each region, with custom ops */
 };
 
 static int is_layer(const struct survey_node* node) {
@@ -45,12 +52,7 @@ static int is_layer(const struct survey_node* node) {
            (node->work.kind == REGION_WORK_POINTWISE || node->work.kind == REGION_WORK_CONV);
 }
 
-static double border_between(const struct costing* costing, int value) {
-    const int64_t numbers = survey_numbers(costing->survey, value);
-    return cost_of_border(numbers, costing->isa);
-}
-
-/* Adds what changes of layout cost on the way into a node. */
+/* Adds the changes of layout on the way into a node. */
 static void add_borders(const struct costing* costing, int number) {
     const struct survey* survey = costing->survey;
     const struct model_node* node = &survey->model->nodes[number];
@@ -60,34 +62,48 @@ static void add_borders(const struct costing* costing, int number) {
         if (producer == MODEL_NO_NODE) continue;
         const int other = costing->region_of[producer];
         const struct survey_node *to = &survey->nodes[number], *from = &survey->nodes[producer];
-        const double cost = border_between(costing, node->inputs[i]);
-        if (region != other && region != CLAIM_NO_REGION) {
-            costing->regions[region].cost.region += cost;
-        }
-        if (region != other && other != CLAIM_NO_REGION) {
-            costing->regions[other].cost.region += cost;
-        }
-        /* Custom ops change the layout beside each dense layer. */
-        if (region == CLAIM_NO_REGION || region != other) continue;
-        if (to->is_sparse_op != from->is_sparse_op && is_layer(to) && is_layer(from)) {
-            costing->regions[region].cost.custom_ops += cost;
+        const int64_t numbers = survey_numbers(survey, node->inputs[i]);
+        if (region != other) {
+            if (region != CLAIM_NO_REGION) {
+                cost_add_border(&costing->regions[region].region_work, numbers);
+            }
+            if (other != CLAIM_NO_REGION) {
+                cost_add_border(&costing->regions[other].region_work, numbers);
+            }
+        } else if (region != CLAIM_NO_REGION && to->is_sparse_op != from->is_sparse_op &&
+                   is_layer(to) && is_layer(from)) {
+            cost_add_border(&costing->custom_dense[region], numbers); /* custom ops change it too */
         }
     }
 }
 
-static void add_costs(const struct costing* costing) {
+static void add_costs(const struct costing* costing, int region_count) {
     const struct survey* survey = costing->survey;
     for (int i = 0; i < survey->model->node_count; i++) {
         const int region = costing->region_of[i];
         add_borders(costing, i);
         if (region == CLAIM_NO_REGION) continue;
+        const struct survey_node* node = &survey->nodes[i];
         struct claim_region* to = &costing->regions[region];
-        const struct cost cost = cost_of_node(&survey->nodes[i], costing->isa);
         to->node_count++;
-        to->cost.region += cost.region;
-        to->cost.custom_ops += cost.custom_op;
-        if (survey->nodes[i].is_sparse_op) to->cost.dense = -1;
-        if (to->cost.dense >= 0) to->cost.dense += cost.dense;
+        if (node->is_sparse_op) to->cost.dense = -1;
+        cost_add_node(&to->region_work, node, COST_REGION);
+        cost_add_node(&to->runtime_work, node, COST_RUNTIME);
+        if (node->is_sparse_op) {
+            cost_add_node(&costing->custom_sparse[region], node, COST_REGION);
+        } else {
+            cost_add_node(&costing->custom_dense[region], node, COST_RUNTIME);
+        }
+    }
+    for (int r = 0; r < region_count; r++) {
+        struct claim_region* region = &costing->regions[r];
+        struct claim_cost* cost = &region->cost;
+        cost->region = cost_of(&region->region_work, COST_REGION, costing->isa);
+        cost->custom_ops = cost_of(&costing->custom_sparse[r], COST_REGION, costing->isa) +
+                           cost_of(&costing->custom_dense[r], COST_RUNTIME, costing->isa);
+        if (cost->dense == 0) {
+            cost->dense = cost_of(&region->runtime_work, COST_RUNTIME, costing->isa);
+        }
     }
 }
 
@@ -121,8 +137,10 @@ static int trim(const struct survey* survey, const struct isa* isa, char* taken,
     for (int i = 0; i < model->node_count; i++) {
         const struct survey_node* node = &survey->nodes[i];
         if (!taken[i] || node->is_sparse || !is_at_border(survey, taken, is_read, i)) continue;
-        const struct cost cost = cost_of_node(node, isa);
-        if (cost.region <= cost.dense) continue;
+        struct claim_work here = {{0}}, there = {{0}};
+        cost_add_node(&here, node, COST_REGION);
+        cost_add_node(&there, node, COST_RUNTIME);
+        if (cost_of(&here, COST_REGION, isa) <= cost_of(&there, COST_RUNTIME, isa)) continue;
         taken[i] = 0;
         trimmed = 1;
         say(nodes[i].reason, "it is at a border, and ONNX Runtime is predicted to run it faster");
@@ -200,16 +218,19 @@ static int make_regions(struct claim* claim, const struct survey* survey, const 
     const int count = partition_make(survey, taken, region_of);
     struct content* contents = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *contents);
     claim->regions = calloc((size_t)(count > 0 ? count : 0) + 1, sizeof *claim->regions);
-    int made = count >= 0 && contents != NULL && claim->regions != NULL;
+    struct claim_work* custom = calloc(2 * ((size_t)(count > 0 ? count : 0) + 1), sizeof *custom);
+    int made = count >= 0 && contents != NULL && claim->regions != NULL && custom != NULL;
     if (made) {
-        const struct costing costing = {survey, isa, region_of, claim->regions};
+        const struct costing costing = {survey,         isa,    region_of,
+                                        claim->regions, custom, custom + count};
         claim->region_count = count;
         find_content(survey, region_of, contents);
-        add_costs(&costing);
+        add_costs(&costing, count);
         for (int i = 0; i < count; i++) decide(&claim->regions[i], &contents[i], mode);
         for (int i = 0; i < model->node_count; i++) claim->nodes[i].region = region_of[i];
         made = check_regions(claim, survey, region_of);
     }
+    free(custom);
     free(contents);
     free(region_of);
     return made;

@@ -29,11 +29,37 @@ struct claim_cost {
     double custom_ops; /* by ONNX Runtime, with sparse nodes as custom ops */
 };
 
+/* X(enumerator, name): kinds of work. Nodes and borders are counted, all else in thousands. */
+#define CLAIM_TERM_LIST(X)                       \
+    X(CLAIM_NODES, "nodes")                      \
+    X(CLAIM_SPARSE, "sparse multiply-adds")      \
+    X(CLAIM_DENSE, "dense multiply-adds")        \
+    X(CLAIM_CONV, "depthwise multiply-adds")     \
+    X(CLAIM_WEIGHTS, "weights")                  \
+    X(CLAIM_INPUTS, "inputs of layers")          \
+    X(CLAIM_OUTPUTS, "outputs of layers")        \
+    X(CLAIM_ELEMENTS, "elements of other nodes") \
+    X(CLAIM_FUNCTIONS, "elements of functions")  \
+    X(CLAIM_BORDERS, "borders")                  \
+    X(CLAIM_BORDER_ELEMENTS, "elements at borders")
+
+#define CLAIM_ENUMERATOR(enumerator, name) enumerator,
+enum claim_term { CLAIM_TERM_LIST(CLAIM_ENUMERATOR) CLAIM_TERM_COUNT };
+#undef CLAIM_ENUMERATOR
+
+/* How much of each kind there is. */
+struct claim_work {
+    double amount[CLAIM_TERM_COUNT];
+};
+
+const char* claim_term_name(enum claim_term);
+
 struct claim_region {
     int claimed;                     /* whether it shall be claimed */
     char reason[CLAIM_REASON_BYTES]; /* why not */
     int node_count;
     struct claim_cost cost;
+    struct claim_work region_work, runtime_work; /* as a region, and by ONNX Runtime alone */
 };
 
 struct claim_node {

@@ -169,6 +169,16 @@ static void write_cost(struct json* json, const struct claim_cost* cost) {
     json_end(json, '}');
 }
 
+static void write_work(struct json* json, const char* key, const struct claim_work* work) {
+    json_key(json, key);
+    json_begin(json, '{');
+    for (int i = 0; i < CLAIM_TERM_COUNT; i++) {
+        json_key(json, claim_term_name((enum claim_term)i));
+        json_decimal(json, work->amount[i]);
+    }
+    json_end(json, '}');
+}
+
 static void write_region(struct json* json, const struct model* model, const struct claim* claim,
                          struct borders* borders, int id) {
     const struct claim_region* region = &claim->regions[id];
@@ -183,6 +193,11 @@ static void write_region(struct json* json, const struct model* model, const str
     write_region_inputs(json, model, claim, borders, id);
     write_region_outputs(json, model, borders, id);
     write_cost(json, &region->cost);
+    json_key(json, "work");
+    json_begin(json, '{');
+    write_work(json, "region", &region->region_work);
+    write_work(json, "runtime", &region->runtime_work);
+    json_end(json, '}');
     json_end(json, '}');
 }
 
