@@ -85,6 +85,15 @@ cdef inline void keep_variable_inputs(
     compiled.input_count = count
 
 
+cdef inline bint have_values(const FusedLinks* links, Status* why) noexcept nogil:
+    cdef size_t i
+    for i in range(links.count):
+        if links.values[i] == MODEL_NO_VALUE:
+            return status_fail(
+                why, STATUS_INVALID, b"output %zu of a fused node: must be computed inside", i)
+    return True
+
+
 cdef inline CompiledRegion* compile_links(
         const OrtApi* api, const OrtMemoryInfo* memory, const Isa* isa, const Model* model,
         FusedLinks* inputs, const FusedLinks* outputs, Status* why) noexcept nogil:
@@ -114,7 +123,8 @@ cdef inline CompiledRegion* compile_graph(
     inputs.infos = outputs.infos = NULL
     inputs.values = outputs.values = NULL
     if (read_fused_inputs(runtime.api, node, graph.builder, &inputs, why)
-            and read_fused_outputs(runtime.api, node, graph.builder, &outputs, why)):
+            and read_fused_outputs(runtime.api, node, graph.builder, &outputs, why)
+            and have_values(&outputs, why)):
         compiled = compile_links(
             runtime.api, memory, isa, model_builder_model(graph.builder), &inputs, &outputs, why)
     release_links(&inputs)

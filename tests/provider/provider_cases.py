@@ -289,7 +289,7 @@ def unregistered_with_a_live_session() -> None:
     onnxruntime.unregister_execution_provider_library("ort_sparse")
     gc.collect()
     assert our_devices() == []
-    assert_stays_out(Session(MODEL, selected))  # there is the CPU
+    assert_stays_out(Session(MODEL, with_profile(selected)))  # there is the CPU
     for session in (live, also_live):
         assert_takes_part(session)
     assert_takes_part(Session(MODEL, registered_options()))  # which brings it back
