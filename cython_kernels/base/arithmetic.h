@@ -7,6 +7,9 @@
 /* a / b rounded up, for b > 0; a + b may not fit. */
 static inline int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
+/* The next multiple of b. */
+static inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 

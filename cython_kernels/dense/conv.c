@@ -7,7 +7,6 @@
 #include "base/arithmetic.h"
 #include "base/cache.h"
 #include "base/memory.h"
-#include "microkernels/microkernel.h"
 
 enum { HEIGHT, WIDTH };
 
@@ -17,12 +16,14 @@ enum { TASK_WORK = 200000 };
 struct conv_layer {
     struct conv_geometry geometry;
     int64_t group_in, group_out; /* channels of a group */
+    int64_t group_weights;       /* floats */
     int64_t taps;
+    int64_t cache_floats; /* the input of a block should fit into them */
     int lanes;
-    conv_kernel kernel;
-    copy_kernel copy;
-    copy_every_kernel copy_every;
-    float* weights;           /* out_channels * taps */
+    int takes_blocks; /* of output channels, CONV_BLOCK at once */
+    conv_kernel kernel, any_kernel;
+    conv_fill_kernel fill;
+    float* weights;
     struct epilogue epilogue; /* its arrays are the layer's own */
 };
 
@@ -70,27 +71,49 @@ static int check_geometry(const struct conv_geometry* g, struct status* status) 
     return 1;
 }
 
-/* Turns each kernel of the weights, `height` lines, into columns. */
-static float* copy_columns(const float* from, int64_t kernels, int64_t height, int64_t width) {
-    float* copy = memory_allocate(kernels * height * width, sizeof *copy);
-    if (copy == NULL) return NULL;
-    for (int64_t k = 0; k < kernels; k++) {
-        const float* kernel = from + k * height * width;
-        float* columns = copy + k * height * width;
-        for (int64_t i = 0; i < height * width; i++) {
-            columns[i] = kernel[i % height * width + i / height];
+/* Packs the weights of each group: columns of kernels after each other, or CONV_BLOCK channels side
+ * by side. Channels that are not there have zeros. */
+static float* pack_weights(const struct conv_layer* layer, const float* weights) {
+    const struct conv_geometry* g = &layer->geometry;
+    const int64_t height = g->kernel[HEIGHT], cells = height * g->kernel[WIDTH];
+    const int64_t side = layer->takes_blocks ? CONV_BLOCK : 1;
+    float* packed = memory_allocate(g->groups * layer->group_weights, sizeof *packed);
+    if (packed == NULL) return NULL;
+    memset(packed, 0, (size_t)(g->groups * layer->group_weights) * sizeof *packed);
+    for (int64_t c = 0; c < g->out_channels; c++) {
+        const int64_t within = c % layer->group_out;
+        float* to = packed + c / layer->group_out * layer->group_weights +
+                    within / side * side * layer->taps + within % side;
+        for (int64_t t = 0; t < layer->taps; t++) {
+            const int64_t cell = t % cells, kernel = t - cell;
+            const int64_t column = cell / height, line = cell % height;
+            to[t * side] = weights[c * layer->taps + kernel + line * g->kernel[WIDTH] + column];
         }
     }
-    return copy;
+    return packed;
 }
 
-/* One for kernels of this height and stride, or the one for any. */
-static conv_kernel find_kernel(const struct microkernel_set* set, const struct conv_geometry* g) {
+static const struct microkernel* find_shape(const struct microkernel_set* set, int64_t cells,
+                                            int64_t stride) {
+    return microkernel_find(set, MICROKERNEL_CONV, cells, (int)stride);
+}
+
+static void choose_kernels(struct conv_layer* layer, const struct microkernel_set* set) {
+    const struct conv_geometry* g = &layer->geometry;
     const struct microkernel* found = NULL;
-    if (g->dilation[HEIGHT] == 1 && g->kernel[HEIGHT] <= CONV_MAX_CELLS && g->stride[HEIGHT] <= 2) {
-        found = microkernel_find(set, MICROKERNEL_CONV, g->kernel[HEIGHT], (int)g->stride[HEIGHT]);
+    layer->any_kernel = find_shape(set, 0, 1)->run.conv;
+    /* Depthwise layers are faster column by column, whatever their multiplier. */
+    layer->takes_blocks = layer->group_in > 1 && layer->group_out >= CONV_BLOCK;
+    if (layer->takes_blocks) {
+        layer->any_kernel = microkernel_find(set, MICROKERNEL_CONV_BLOCK, 0, 0)->run.conv;
+    } else if (layer->group_in == 1 && g->kernel[HEIGHT] == g->kernel[WIDTH] &&
+               g->kernel[HEIGHT] <= CONV_MAX_CELLS && g->dilation[HEIGHT] == 1 &&
+               g->stride[HEIGHT] <= 2) {
+        found = find_shape(set, g->kernel[HEIGHT], g->stride[HEIGHT]);
     }
-    return (found != NULL ? found : microkernel_find(set, MICROKERNEL_CONV, 0, 1))->run.conv;
+    layer->kernel = found != NULL ? found->run.conv : layer->any_kernel;
+    const int fill_stride = g->stride[WIDTH] <= 2 ? (int)g->stride[WIDTH] : 0;
+    layer->fill = microkernel_find(set, MICROKERNEL_CONV_FILL, 0, fill_stride)->run.conv_fill;
 }
 
 struct conv_layer* conv_layer_create(const struct conv_geometry* geometry, const float* weights,
@@ -104,12 +127,12 @@ struct conv_layer* conv_layer_create(const struct conv_geometry* geometry, const
         layer->group_in = geometry->in_channels / geometry->groups;
         layer->group_out = geometry->out_channels / geometry->groups;
         layer->taps = layer->group_in * geometry->kernel[HEIGHT] * geometry->kernel[WIDTH];
+        layer->cache_floats = cache_l1_bytes() / 2 / (int64_t)sizeof(float);
         layer->lanes = set->lanes;
-        layer->kernel = find_kernel(set, geometry);
-        layer->copy = microkernel_find(set, MICROKERNEL_COPY, 0, 0)->run.copy;
-        layer->copy_every = microkernel_find(set, MICROKERNEL_COPY_EVERY, 0, 0)->run.copy_every;
-        layer->weights = copy_columns(weights, geometry->out_channels * layer->group_in,
-                                      geometry->kernel[HEIGHT], geometry->kernel[WIDTH]);
+        choose_kernels(layer, set);
+        const int64_t side = layer->takes_blocks ? CONV_BLOCK : 1;
+        layer->group_weights = round_up(layer->group_out, side) * layer->taps;
+        layer->weights = pack_weights(layer, weights);
         if (epilogue_copy(&layer->epilogue, epilogue, geometry->out_channels) &&
             layer->weights != NULL) {
             return layer;
@@ -134,31 +157,108 @@ static int64_t input_extent(const struct conv_geometry* g, int axis, int64_t siz
     return (size - 1) * g->stride[axis] + g->dilation[axis] * (g->kernel[axis] - 1) + 1;
 }
 
+/* Columns of the padded input, of one remainder by the stride: those before the first pixel of X,
+ * up to its last pixel, and in all. */
+struct phase {
+    int64_t begin, end, count;
+};
+
+static struct phase phase_of(const struct conv_plan* plan, int64_t remainder) {
+    const struct conv_geometry* g = &plan->layer->geometry;
+    const int64_t stride = g->stride[WIDTH], pad = g->pad_begin[WIDTH];
+    const int64_t columns = input_extent(g, WIDTH, plan->block_size[WIDTH]);
+    struct phase phase = {.count = divide_up(larger(0, columns - remainder), stride)};
+    phase.begin = divide_up(larger(0, pad - remainder), stride);
+    phase.end = divide_up(larger(0, plan->input_size[WIDTH] + pad - remainder), stride);
+    phase.end = larger(phase.begin, smaller(phase.end, phase.count));
+    return phase;
+}
+
+static int is_one_block_wide(const struct conv_plan* plan) {
+    return plan->block_size[WIDTH] == plan->output_size[WIDTH];
+}
+
+/* The column of the copy, within its phase, where the phase starts. */
+static int64_t phase_origin(const struct conv_plan* plan, int64_t remainder) {
+    return is_one_block_wide(plan) ? phase_of(plan, remainder).begin : 0;
+}
+
 static void set_block(struct conv_plan* plan, int64_t height, int64_t width) {
     const struct conv_layer* layer = plan->layer;
     const struct conv_geometry* g = &layer->geometry;
+    const int64_t stride = g->stride[WIDTH];
     plan->block_size[HEIGHT] = height;
     plan->block_size[WIDTH] = width;
-    /* A vector may read lanes - 1 floats past the last pixel. */
-    plan->phase_floats =
-        divide_up(input_extent(g, WIDTH, width), g->stride[WIDTH]) + layer->lanes - 1;
-    plan->phase_floats = divide_up(plan->phase_floats, CACHE_LINE_FLOATS) * CACHE_LINE_FLOATS;
-    plan->line_floats =
-        plan->phase_floats * smaller(g->stride[WIDTH], input_extent(g, WIDTH, width));
+    plan->phases = stride <= 2 ? stride : smaller(stride, input_extent(g, WIDTH, width));
+    if (is_one_block_wide(plan)) {
+        int64_t pixels = 0, zeros = 0;
+        for (int64_t p = 0; p < plan->phases; p++) {
+            const struct phase phase = phase_of(plan, p);
+            pixels = larger(pixels, phase.end - phase.begin);
+            zeros = larger(zeros, larger(phase.begin, phase.count - phase.end));
+        }
+        plan->phase_floats = round_up(pixels + zeros, layer->lanes);
+        plan->margin = round_up(phase_of(plan, 0).begin, CACHE_LINE_FLOATS);
+    } else { /* the copy of a line may be one vector too long */
+        plan->phase_floats = round_up(phase_of(plan, 0).count, layer->lanes) + layer->lanes;
+        plan->margin = 0;
+    }
+    plan->line_floats = plan->phase_floats * plan->phases;
     plan->channel_floats = plan->line_floats * input_extent(g, HEIGHT, height);
 }
 
-static int block_fits(const struct conv_plan* plan) {
-    return plan->channel_floats <= CONV_SCRATCH_FLOATS / plan->layer->group_in;
+/* Floats for the input channels of a group; what is beside them is zeros to the left of the first
+ * line, and a vector that may be read past the last pixel. */
+static int64_t group_share(const struct conv_plan* plan, int64_t floats) {
+    return larger(0, floats - plan->margin - plan->layer->lanes) / plan->layer->group_in;
 }
 
-/* The largest blocks whose input fits the scratch: whole planes, else whole lines, else parts. */
+static int block_fits(const struct conv_plan* plan, int64_t floats) {
+    return plan->channel_floats <= group_share(plan, floats);
+}
+
+/* Rows of a block that needs no more than so many floats. */
+static int64_t rows_in(const struct conv_plan* plan, int64_t floats) {
+    const struct conv_geometry* g = &plan->layer->geometry;
+    const int64_t lines = group_share(plan, floats) / plan->line_floats;
+    return (lines - input_extent(g, HEIGHT, 1)) / g->stride[HEIGHT] + 1;
+}
+
+static int64_t block_work(const struct conv_plan* plan, int64_t groups) {
+    const struct conv_layer* layer = plan->layer;
+    return groups * layer->group_out * layer->taps * plan->block_size[HEIGHT] *
+           plan->block_size[WIDTH];
+}
+
+/* Whole lines if the scratch can hold them: as many as the cache can, but no fewer than a tile has.
+ * If that is the whole plane, several groups. */
 static int choose_block(struct conv_plan* plan) {
-    int64_t height = plan->output_size[HEIGHT], width = plan->output_size[WIDTH];
+    const struct conv_layer* layer = plan->layer;
+    const int64_t all = plan->output_size[HEIGHT];
+    int64_t width = plan->output_size[WIDTH], height = all;
     set_block(plan, height, width);
-    while (!block_fits(plan) && height > 1) set_block(plan, height = divide_up(height, 2), width);
-    while (!block_fits(plan) && width > 1) set_block(plan, height, width = divide_up(width, 2));
-    return block_fits(plan);
+    if (!block_fits(plan, layer->cache_floats)) {
+        const int64_t tiles = larger(rows_in(plan, layer->cache_floats) / CONV_TILE_HEIGHT, 1);
+        const int64_t most = smaller(all, tiles * CONV_TILE_HEIGHT);
+        height = divide_up(all, divide_up(all, most)); /* about equal, of whole tiles */
+        height = smaller(most, round_up(height, CONV_TILE_HEIGHT));
+        set_block(plan, height, width);
+    }
+    while (!block_fits(plan, CONV_SCRATCH_FLOATS) && height > 1) {
+        set_block(plan, height = divide_up(height, 2), width);
+    }
+    while (!block_fits(plan, CONV_SCRATCH_FLOATS) && width > 1) {
+        set_block(plan, height, width = divide_up(width, 2));
+    }
+    if (!block_fits(plan, CONV_SCRATCH_FLOATS)) return 0;
+    plan->block_groups = 1;
+    if (height == all && is_one_block_wide(plan)) {
+        plan->block_groups =
+            clamp(smaller(group_share(plan, layer->cache_floats) / plan->channel_floats,
+                          TASK_WORK / block_work(plan, 1)),
+                  1, layer->geometry.groups);
+    }
+    return 1;
 }
 
 static void set_offsets(struct conv_plan* plan) {
@@ -166,12 +266,13 @@ static void set_offsets(struct conv_plan* plan) {
     int32_t* offset = plan->offsets;
     for (int64_t channel = 0; channel < plan->layer->group_in; channel++) {
         for (int64_t x = 0; x < g->kernel[WIDTH]; x++) {
+            const int64_t column = x * g->dilation[WIDTH];
+            const int64_t phase = column % g->stride[WIDTH];
             for (int64_t y = 0; y < g->kernel[HEIGHT]; y++) {
-                int64_t column = x * g->dilation[WIDTH];
                 *offset++ = (int32_t)(channel * plan->channel_floats +
                                       y * g->dilation[HEIGHT] * plan->line_floats +
-                                      column % g->stride[WIDTH] * plan->phase_floats +
-                                      column / g->stride[WIDTH]);
+                                      phase * plan->phase_floats + column / g->stride[WIDTH] -
+                                      phase_origin(plan, phase));
             }
         }
     }
@@ -205,111 +306,145 @@ int conv_plan_make(struct conv_plan* plan, const struct conv_layer* layer, int64
                            CONV_SCRATCH_FLOATS);
     }
     set_offsets(plan);
+    /* A plane of one row is a column of vectors. */
+    plan->kernel = plan->output_size[HEIGHT] > 1 ? layer->kernel : layer->any_kernel;
     for (int axis = 0; axis < CONV_AXES; axis++) {
         plan->block_count[axis] = divide_up(plan->output_size[axis], plan->block_size[axis]);
     }
-    plan->blocks = batch * g->groups * plan->block_count[HEIGHT] * plan->block_count[WIDTH];
-    int64_t work =
-        plan->block_size[HEIGHT] * plan->block_size[WIDTH] * layer->taps * layer->group_out;
-    plan->blocks_per_task = clamp(TASK_WORK / work, 1, plan->blocks);
+    plan->group_blocks = divide_up(g->groups, plan->block_groups);
+    plan->blocks =
+        batch * plan->group_blocks * plan->block_count[HEIGHT] * plan->block_count[WIDTH];
+    plan->blocks_per_task =
+        clamp(TASK_WORK / block_work(plan, plan->block_groups), 1, plan->blocks);
     plan->task_count = divide_up(plan->blocks, plan->blocks_per_task);
     return 1;
 }
 
 /* --- Running. */
 
-/* Part of a line of the padded copy, [first, end) counting from its begin, which lies in X. */
-struct inside {
-    int64_t first, end;
+/* The part of the work that a kernel is called for. */
+struct block {
+    int64_t image, group, groups;
+    int64_t first[CONV_AXES], size[CONV_AXES]; /* output pixels */
 };
 
-/* Of `count` input pixels from `begin` on, those that X has along an axis of this size. */
-static struct inside inside_of(int64_t begin, int64_t count, int64_t size) {
-    struct inside inside = {clamp(-begin, 0, count), clamp(size - begin, 0, count)};
-    if (inside.end < inside.first) inside.end = inside.first;
+static struct block block_of(const struct conv_plan* plan, int64_t index) {
+    struct block block;
+    for (int axis = CONV_AXES - 1; axis >= 0; axis--) {
+        block.first[axis] = index % plan->block_count[axis] * plan->block_size[axis];
+        block.size[axis] =
+            smaller(plan->block_size[axis], plan->output_size[axis] - block.first[axis]);
+        index /= plan->block_count[axis];
+    }
+    block.group = index % plan->group_blocks * plan->block_groups;
+    block.groups = smaller(plan->block_groups, plan->layer->geometry.groups - block.group);
+    block.image = index / plan->group_blocks;
+    return block;
+}
+
+/* Pixels [first, end) along an axis of X, and where the first lies in the copy. */
+struct inside {
+    int64_t first, end, offset;
+};
+
+static struct inside inside_of(const struct conv_plan* plan, const struct block* block, int axis) {
+    const struct conv_geometry* g = &plan->layer->geometry;
+    const int64_t begin = block->first[axis] * g->stride[axis] - g->pad_begin[axis];
+    const int64_t extent = input_extent(g, axis, block->size[axis]);
+    struct inside inside = {
+        .first = clamp(begin, 0, plan->input_size[axis]),
+        .end = clamp(begin + extent, 0, plan->input_size[axis]),
+    };
+    inside.offset = larger(0, inside.first - begin);
     return inside;
 }
 
-static void zero_lines(float* to, int64_t step, int64_t lines, int64_t count) {
-    if (count <= 0) return;
-    for (; lines > 0; lines--, to += step) memset(to, 0, (size_t)count * sizeof *to);
+/* Where a column of the copy lies, in floats from the begin of a line. */
+static int64_t place_of(const struct conv_plan* plan, int64_t column) {
+    const int64_t stride = plan->layer->geometry.stride[WIDTH], phase = column % stride;
+    return phase * plan->phase_floats + column / stride - phase_origin(plan, phase);
 }
 
-/* Copies the pixels of one remainder by the stride, of the lines that lie in X, with zeros on both
- * sides. `x` is the first pixel of these lines; `begin` is the column of X, padding included, where
- * the copy starts. */
-static void fill_phase(const struct conv_plan* plan, const float* x, int64_t begin, int64_t columns,
-                       int64_t phase, float* to, int64_t lines) {
+/* Copies the input of a block, padded, to `copy`. */
+static void fill_block(const struct conv_plan* plan, const struct view* x,
+                       const struct block* block, float* copy) {
     const struct conv_layer* layer = plan->layer;
-    const int64_t stride = layer->geometry.stride[WIDTH], width = plan->input_size[WIDTH];
-    const struct inside inside = inside_of(begin, columns, width);
-    const int64_t count = divide_up(columns - phase, stride);
-    /* Numbers within the phase; pixel i of it is column i * stride + phase of the copy. */
-    const int64_t first = clamp(divide_up(larger(0, inside.first - phase), stride), 0, count);
-    const int64_t end = clamp(divide_up(larger(0, inside.end - phase), stride), first, count);
-    const float* from = x + (begin + first * stride + phase);
-    zero_lines(to, plan->line_floats, lines, first);
-    if (end > first && stride == 1) { /* in whole vectors, past `end` too */
-        layer->copy(to + first, plan->line_floats, from, width, lines, end - first, 1);
-    } else if (end > first) {
-        layer->copy_every(to + first, plan->line_floats, from, width, lines, end - first, stride);
+    const struct conv_geometry* g = &layer->geometry;
+    const struct inside lines = inside_of(plan, block, HEIGHT);
+    const struct inside columns = inside_of(plan, block, WIDTH);
+    /* After a lower block too, zeros are left of the next channel. */
+    const int64_t extent = input_extent(g, HEIGHT, plan->block_size[HEIGHT]);
+    struct conv_fill fill = {
+        .from = x->pixels + block->image * x->image_stride +
+                block->group * layer->group_in * x->channel_stride +
+                lines.first * plan->input_size[WIDTH] + columns.first,
+        .from_step = plan->input_size[WIDTH],
+        .from_stride = x->channel_stride,
+        .to_step = plan->line_floats,
+        .to_stride = plan->channel_floats,
+        .stride = g->stride[WIDTH],
+        .count = columns.end - columns.first,
+        .end = plan->phase_floats,
+        .zeros_before = smaller(lines.offset, extent),
+        .lines = lines.end - lines.first,
+        .planes = block->groups * layer->group_in,
+    };
+    fill.zeros_after = extent - fill.zeros_before - fill.lines;
+    if (!is_one_block_wide(plan)) {
+        memset(copy, 0, (size_t)(layer->group_in * plan->channel_floats) * sizeof *copy);
+        copy += fill.zeros_before * fill.to_step;
+        fill.zeros_before = fill.zeros_after = fill.end = 0;
     }
-    zero_lines(to + end, plan->line_floats, lines, count - end);
-}
-
-/* Copies the input of a block of one channel, which starts at these output pixels. */
-static void fill_channel(const struct conv_plan* plan, const float* plane, const int64_t first[],
-                         const int64_t size[], float* to) {
-    const struct conv_geometry* g = &plan->layer->geometry;
-    int64_t begin[CONV_AXES], extent[CONV_AXES];
-    for (int axis = 0; axis < CONV_AXES; axis++) {
-        begin[axis] = first[axis] * g->stride[axis] - g->pad_begin[axis];
-        extent[axis] = input_extent(g, axis, size[axis]);
+    if (g->stride[WIDTH] <= 2) {
+        fill.to = copy + place_of(plan, columns.offset);
+        fill.odd = place_of(plan, columns.offset + 1) - place_of(plan, columns.offset);
+        layer->fill(&fill);
+        return;
     }
-    const struct inside inside = inside_of(begin[HEIGHT], extent[HEIGHT], plan->input_size[HEIGHT]);
-    const int64_t lines = inside.end - inside.first;
-    zero_lines(to, plan->line_floats, inside.first, plan->line_floats);
-    zero_lines(to + inside.end * plan->line_floats, plan->line_floats, extent[HEIGHT] - inside.end,
-               plan->line_floats);
-    if (lines == 0) return;
-    const float* x = plane + (begin[HEIGHT] + inside.first) * plan->input_size[WIDTH];
-    for (int64_t phase = 0; phase < smaller(g->stride[WIDTH], extent[WIDTH]); phase++) {
-        float* first_line = to + inside.first * plan->line_floats + phase * plan->phase_floats;
-        fill_phase(plan, x, begin[WIDTH], extent[WIDTH], phase, first_line, lines);
+    /* Column by column of those that lie a stride apart. */
+    const int64_t stride = fill.stride;
+    for (int64_t phase = 0; phase < plan->phases; phase++) {
+        const int64_t first = (phase + stride - columns.offset % stride) % stride;
+        struct conv_fill part = fill;
+        part.from += first;
+        part.count = larger(0, part.count - first);
+        part.to = copy + place_of(plan, columns.offset + first);
+        layer->fill(&part);
     }
 }
 
 static void run_block(const struct conv_plan* plan, const struct conv_operands* operands,
-                      int64_t block, float* scratch) {
+                      const struct block* block, float* scratch) {
     const struct conv_layer* layer = plan->layer;
-    const struct view *x = &operands->x, *y = &operands->y;
-    int64_t first[CONV_AXES], size[CONV_AXES];
-    for (int axis = CONV_AXES - 1; axis >= 0; axis--) {
-        first[axis] = block % plan->block_count[axis] * plan->block_size[axis];
-        size[axis] = smaller(plan->block_size[axis], plan->output_size[axis] - first[axis]);
-        block /= plan->block_count[axis];
-    }
-    const int64_t group = block % layer->geometry.groups, image = block / layer->geometry.groups;
-    for (int64_t c = 0; c < layer->group_in; c++) {
-        const float* plane =
-            x->pixels + image * x->image_stride + (group * layer->group_in + c) * x->channel_stride;
-        fill_channel(plan, plane, first, size, scratch + c * plan->channel_floats);
-    }
+    const struct view* y = &operands->y;
+    float* copy = scratch + plan->margin;
+    fill_block(plan, &operands->x, block, copy);
+    /* Groups of one channel are channels that each have an input of their own. */
+    const int64_t calls = layer->group_out == 1 ? 1 : block->groups;
     struct conv_call call = {
-        .input = scratch,
         .input_step = layer->geometry.stride[HEIGHT] * plan->line_floats,
+        .input_stride = layer->group_out == 1 ? layer->group_in * plan->channel_floats : 0,
         .offsets = plan->offsets,
         .taps = layer->taps,
+        .channels = layer->group_out == 1 ? block->groups : layer->group_out,
         .y_step = plan->output_size[WIDTH],
-        .height = size[HEIGHT],
-        .width = size[WIDTH],
+        .y_stride = y->channel_stride,
+        .height = block->size[HEIGHT],
+        .width = block->size[WIDTH],
     };
-    for (int64_t c = group * layer->group_out; c < (group + 1) * layer->group_out; c++) {
-        call.weights = layer->weights + c * layer->taps;
-        call.epilogue = epilogue_from_row(&layer->epilogue, c);
-        call.y = y->pixels + image * y->image_stride + c * y->channel_stride +
-                 first[HEIGHT] * plan->output_size[WIDTH] + first[WIDTH];
-        layer->kernel(&call);
+    call.pixels = (call.height - 1) * call.y_step + call.width;
+    if (plan->output_size[HEIGHT] == 1) {
+        call.input_step = call.y_step = call.width = layer->lanes;
+        call.height = divide_up(call.pixels, layer->lanes);
+    }
+    for (int64_t i = 0; i < calls; i++) {
+        const int64_t channel = (block->group + i) * layer->group_out;
+        call.input = copy + i * layer->group_in * plan->channel_floats;
+        call.weights = layer->weights + (block->group + i) * layer->group_weights;
+        call.epilogue = epilogue_from_row(&layer->epilogue, channel);
+        call.y = y->pixels + block->image * y->image_stride + channel * y->channel_stride +
+                 block->first[HEIGHT] * plan->output_size[WIDTH] + block->first[WIDTH];
+        plan->kernel(&call);
     }
 }
 
@@ -317,5 +452,9 @@ void conv_run_task(const struct conv_plan* plan, const struct conv_operands* ope
                    float* scratch) {
     const int64_t first = task * plan->blocks_per_task;
     const int64_t end = smaller(plan->blocks, first + plan->blocks_per_task);
-    for (int64_t block = first; block < end; block++) run_block(plan, operands, block, scratch);
+    memset(scratch, 0, (size_t)plan->margin * sizeof *scratch);
+    for (int64_t index = first; index < end; index++) {
+        const struct block block = block_of(plan, index);
+        run_block(plan, operands, &block, scratch);
+    }
 }

@@ -13,6 +13,7 @@
 #include "base/isa.h"
 #include "base/status.h"
 #include "base/tensor.h"
+#include "microkernels/microkernel.h"
 
 enum { CONV_AXES = 2 /* height, width */ };
 
@@ -38,14 +39,19 @@ void conv_layer_destroy(struct conv_layer*); /* NULL is allowed */
 /* Depends on the layer and the shape only. The layer must outlive it. */
 struct conv_plan {
     const struct conv_layer* layer;
+    conv_kernel kernel;
     int64_t batch, input_size[CONV_AXES], output_size[CONV_AXES];
-    /* A block of output pixels is computed for all output channels of a group from a padded copy of
-     * its input. Columns that lie a stride apart are next to each other in the copy, so that every
-     * tap reads whole vectors. */
+    /* A block of output pixels of some groups is computed from a padded copy of its input. Columns
+     * that lie a stride apart are next to each other in the copy, so that every tap reads whole
+     * vectors. The zeros to the right of a line are also those to the left of the next, unless a
+     * line takes several blocks. */
     int64_t block_size[CONV_AXES], block_count[CONV_AXES];
-    int64_t phase_floats;   /* of the columns of one remainder by the stride */
+    int64_t block_groups, group_blocks;
+    int64_t phases;         /* remainders of columns by the stride */
+    int64_t phase_floats;   /* of the columns of one remainder */
     int64_t line_floats;    /* of a line of pixels: all remainders */
     int64_t channel_floats; /* of an input channel */
+    int64_t margin;         /* zeros before the first line */
     int32_t offsets[CONV_MAX_TAPS];
     int64_t blocks, blocks_per_task;
     int64_t task_count; /* 0 if Y has no element */

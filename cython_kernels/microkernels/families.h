@@ -8,6 +8,7 @@
 #define SPMM_UP_TO_6(X, nr) SPMM_UP_TO_5(X, nr) X(nr, 6)
 
 #include "microkernels/conv_body.h"
+#include "microkernels/conv_fill_body.h"
 #include "microkernels/copy_body.h"
 #include "microkernels/elementwise_body.h"
 #include "microkernels/one_pixel_body.h"
@@ -22,6 +23,8 @@
 #define SPMM_ENTRY(nr, mr) SPMM_ENTRY_(SIMD_ISA, nr, mr)
 #define CONV_ENTRY(cells, stride) \
     {MICROKERNEL_CONV, cells, stride, {.conv = SIMD_NAME(conv_##cells##_##stride)}},
+#define CONV_FILL_ENTRY(stride) \
+    {MICROKERNEL_CONV_FILL, 0, stride, {.conv_fill = SIMD_NAME(conv_fill_##stride)}},
 #define UNARY_ENTRY(function, name) \
     {MICROKERNEL_UNARY, function, 0, {.unary = SIMD_NAME(unary_##name)}},
 #define BINARY_ENTRY(function, name, shape, shape_name) \
@@ -36,12 +39,14 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_FINISH, 0, 0, {.finish = SIMD_NAME(finish)}},
     {MICROKERNEL_COPY, 0, 0, {.copy = SIMD_NAME(copy)}},
     {MICROKERNEL_COPY_EVERY, 0, 0, {.copy_every = SIMD_NAME(copy_every)}},
+    {MICROKERNEL_CONV_BLOCK, 0, 0, {.conv = SIMD_NAME(conv_block)}},
     {MICROKERNEL_REDUCE, REDUCE_SUM, 0, {.reduce = SIMD_NAME(reduce_sum)}},
     {MICROKERNEL_REDUCE, REDUCE_MAXIMUM, 0, {.reduce = SIMD_NAME(reduce_maximum)}},
     {MICROKERNEL_EXP_SUM, 0, 0, {.exp_sum = SIMD_NAME(exp_sum)}},
     {MICROKERNEL_TRANSPOSE, 0, 0, {.transpose = SIMD_NAME(transpose)}},
-    UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_SHAPES(CONV_ENTRY)
-        POOL_SHAPES(POOL_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
+    UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_FILL_STRIDES(CONV_FILL_ENTRY)
+        CONV_SHAPES(CONV_ENTRY) POOL_SHAPES(POOL_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY)
+            SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),

@@ -15,8 +15,10 @@ enum {
     SPMM_GROUP_ROWS = 4,
     SPMM_MAX_LANES = 16,
     SPMM_MAX_VECTORS = 6,
-    CONV_MAX_CELLS = 5,  /* of a column of a kernel that has a microkernel of its own */
-    SPMM_AHEAD_STEPS = 4 /* for which channel numbers are loaded, past the last step too */
+    CONV_MAX_CELLS = 5,   /* of a column of a kernel that has a microkernel of its own */
+    CONV_TILE_HEIGHT = 8, /* rows of pixels computed at once, at most */
+    CONV_BLOCK = 4,       /* output channels computed at once from the same input */
+    SPMM_AHEAD_STEPS = 4  /* for which channel numbers are loaded, past the last step too */
 };
 
 /* All groups of one section, over one tile of pixels, or over several that lie side by side
@@ -61,19 +63,42 @@ typedef void (*copy_kernel)(float* to, int64_t to_stride, const float* from, int
 typedef void (*copy_every_kernel)(float* to, int64_t to_stride, const float* from,
                                   int64_t from_stride, int64_t planes, int64_t count, int64_t step);
 
-/* One channel of a convolution: for each pixel of a rectangle, the sum over taps of a weight and a
+/* Lines of planes, copied for a convolution: zeros wherever it is padded, and the pixels of a line
+ * that lie a stride apart next to each other. Pixel i of a line goes to i / stride; zeros follow up
+ * to `end`, a whole number of vectors. */
+struct conv_fill {
+    const float* from;
+    int64_t from_step, from_stride; /* floats from line to line, from plane to plane */
+    float* to;
+    int64_t to_step, to_stride;
+    int64_t stride; /* 1, 2: the kernel's own; else any: pixels in between are left out */
+    int64_t odd;    /* stride 2: pixels 1, 3, ... go here, floats from `to` */
+    int64_t count;  /* pixels of a line in `from` */
+    int64_t end;
+    int64_t zeros_before, lines, zeros_after; /* lines of zeros, of pixels, of zeros */
+    int64_t planes;
+};
+
+typedef void (*conv_fill_kernel)(const struct conv_fill*);
+
+/* Channels of a convolution: for each pixel of a rectangle, the sum over taps of a weight and a
  * pixel of the input, which is padded so that every tap reads inside it. */
 struct conv_call {
     const float* input;     /* what tap offsets count from, for the first pixel */
     int64_t input_step;     /* floats from there to the same for the next row of pixels */
+    int64_t input_stride;   /* floats from channel to channel, 0 where they share the input */
     const int32_t* offsets; /* floats, one for each tap: column by column of the kernel */
-    const float* weights;   /* likewise */
+    const float* weights;   /* likewise, channel by channel; or blocks of CONV_BLOCK channels */
     int64_t taps;
+    int64_t channels;
 
     float* y;
-    int64_t y_step; /* floats from one row of pixels to the next */
+    int64_t y_step,
+        y_stride; /* floats from one row of pixels to the next, from channel to channel */
     int64_t height, width;
-    struct epilogue epilogue; /* from this channel on */
+    int64_t
+        pixels; /* of the rectangle: the last row may be shorter if there is no gap between rows */
+    struct epilogue epilogue; /* from the first channel on */
 };
 
 /* Reads whole vectors: up to lanes - 1 floats past the last pixel of a row. */
@@ -121,7 +146,9 @@ typedef void (*pool_kernel)(const struct pool_call*);
     X(MICROKERNEL_FINISH, "finish")         \
     X(MICROKERNEL_COPY, "copy")             \
     X(MICROKERNEL_COPY_EVERY, "copy_every") \
+    X(MICROKERNEL_CONV_FILL, "conv_fill")   \
     X(MICROKERNEL_CONV, "conv")             \
+    X(MICROKERNEL_CONV_BLOCK, "conv_block") \
     X(MICROKERNEL_POOL, "pool")             \
     X(MICROKERNEL_UNARY, "unary")           \
     X(MICROKERNEL_BINARY, "binary")         \
@@ -139,8 +166,8 @@ struct microkernel {
     /* Rows that share an input channel: NR; of conv: height of the kernel; of pool: 1 if it
      * averages; of unary, binary and reduce: the function's enumerator. */
     int block_rows;
-    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of pool: stride along the
-     * width, 0 for any; of binary: the shape's enumerator. */
+    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of conv_fill and pool:
+     * stride along the width, 0 for any; of binary: the shape's enumerator. */
     int vectors;
     union {
         spmm_kernel spmm;
@@ -148,6 +175,7 @@ struct microkernel {
         finish_kernel finish;
         copy_kernel copy;
         copy_every_kernel copy_every;
+        conv_fill_kernel conv_fill;
         conv_kernel conv;
         unary_kernel unary;
         binary_kernel binary;

@@ -10,6 +10,7 @@
 #define SIMD_ISA avx2
 #define SIMD_TARGET "avx2,fma"
 #define SIMD_LANES 8
+#define SIMD_REGISTERS 16
 #define SIMD_FUSED 1
 #define SIMD_PIN(x)
 
@@ -20,6 +21,13 @@ typedef __m256 vec_weights;
 
 static inline vec vec_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm256_loadu_ps(from); }
+/* Not again as an operand of every instruction that uses it: loads limit. */
+static inline vec vec_load_once(const float* from) {
+    vec x = vec_load(from);
+    __asm__("" : "+x"(x));
+    return x;
+}
+
 static inline void vec_store(float* to, vec x) { _mm256_storeu_ps(to, x); }
 
 static inline vec vec_load_part(const float* from, int count) {
@@ -64,6 +72,13 @@ static inline void vec_transpose_quads(vec quads[4]) {
 static inline vec vec_load_even(const float* from) {
     __m256 mixed = _mm256_shuffle_ps(_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8), 0x88);
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0xd8));
+}
+
+static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
+    const __m256 low = _mm256_permute2f128_ps(a, b, 0x20),
+                 high = _mm256_permute2f128_ps(a, b, 0x31);
+    *even = _mm256_shuffle_ps(low, high, 0x88);
+    *odd = _mm256_shuffle_ps(low, high, 0xdd);
 }
 
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }

@@ -9,6 +9,7 @@
 #define SIMD_ISA avx512
 #define SIMD_TARGET "avx512f"
 #define SIMD_LANES 16
+#define SIMD_REGISTERS 32
 #define SIMD_FUSED 1
 #define SIMD_PIN(x)
 
@@ -19,6 +20,13 @@ typedef __m512 vec_weights;
 
 static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm512_loadu_ps(from); }
+/* Not again as an operand of every instruction that uses it: loads limit. */
+static inline vec vec_load_once(const float* from) {
+    vec x = vec_load(from);
+    __asm__("" : "+v"(x));
+    return x;
+}
+
 static inline void vec_store(float* to, vec x) { _mm512_storeu_ps(to, x); }
 
 static inline __mmask16 vec_mask(int count) { return (__mmask16)((1u << count) - 1); }
@@ -51,6 +59,13 @@ static inline vec vec_load_even(const float* from) {
     const __m512i even =
         _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     return _mm512_permutex2var_ps(_mm512_loadu_ps(from), even, _mm512_loadu_ps(from + 16));
+}
+
+static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
+    const __m512i lanes =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *even = _mm512_permutex2var_ps(a, lanes, b);
+    *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(lanes, _mm512_set1_epi32(1)), b);
 }
 
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }

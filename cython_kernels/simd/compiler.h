@@ -13,6 +13,9 @@
 #define SIMD_ONE_COPY __attribute__((noinline, noclone))
 #endif
 
+/* Makes the compiler step a pointer here, instead of computing an address for each load. */
+#define SIMD_STEP(pointer) __asm__("" : "+r"(pointer))
+
 #define SIMD_PASTE_(a, b) a##b
 #define SIMD_PASTE(a, b) SIMD_PASTE_(a, b)
 

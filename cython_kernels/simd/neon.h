@@ -9,6 +9,7 @@
 
 #define SIMD_ISA neon
 #define SIMD_LANES 4
+#define SIMD_REGISTERS 32
 #define SIMD_FUSED 1
 /* Keeps gcc from computing an address anew for each load, instead of loading pairs from one. */
 #define SIMD_PIN(x) __asm__("" : "+r"(x))
@@ -20,6 +21,13 @@ typedef float32x4_t vec_weights;
 
 static inline vec vec_set1(float x) { return vdupq_n_f32(x); }
 static inline vec vec_load(const float* from) { return vld1q_f32(from); }
+/* Not again as an operand of every instruction that uses it: loads limit. */
+static inline vec vec_load_once(const float* from) {
+    vec x = vec_load(from);
+    __asm__("" : "+w"(x));
+    return x;
+}
+
 static inline void vec_store(float* to, vec x) { vst1q_f32(to, x); }
 
 static inline vec vec_load_part(const float* from, int count) {
@@ -64,6 +72,11 @@ static inline void vec_transpose_quads(vec quads[4]) {
 }
 
 static inline vec vec_load_even(const float* from) { return vld2q_f32(from).val[0]; }
+
+static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
+    *even = vuzp1q_f32(a, b);
+    *odd = vuzp2q_f32(a, b);
+}
 
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }

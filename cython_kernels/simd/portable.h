@@ -14,6 +14,7 @@
 
 #define SIMD_ISA portable
 #define SIMD_LANES 4
+#define SIMD_REGISTERS 16
 #define SIMD_FUSED 0
 #define SIMD_PIN(x)
 
@@ -30,6 +31,9 @@ static inline vec vec_load(const float* from) {
     __builtin_memcpy(&x, from, sizeof x);
     return x;
 }
+
+/* The same, but never once more as an operand of each instruction that uses it. */
+static inline vec vec_load_once(const float* from) { return vec_load(from); }
 
 static inline void vec_store(float* to, vec x) { __builtin_memcpy(to, &x, sizeof x); }
 
@@ -64,6 +68,12 @@ static inline void vec_transpose_quads(vec quads[4]) {
 /* Every second of 2 * SIMD_LANES floats. */
 static inline vec vec_load_even(const float* from) {
     return (vec){from[0], from[2], from[4], from[6]};
+}
+
+/* The even and the odd lanes of a and b together. */
+static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
+    *even = (vec){a[0], a[2], b[0], b[2]};
+    *odd = (vec){a[1], a[3], b[1], b[3]};
 }
 
 static inline vec vec_add(vec a, vec b) { return a + b; }

@@ -9,6 +9,7 @@
 
 #define SIMD_ISA sse2
 #define SIMD_LANES 4
+#define SIMD_REGISTERS 16
 #define SIMD_FUSED 0
 #define SIMD_PIN(x)
 
@@ -19,6 +20,13 @@ typedef __m128 vec_weights;
 
 static inline vec vec_set1(float x) { return _mm_set1_ps(x); }
 static inline vec vec_load(const float* from) { return _mm_loadu_ps(from); }
+/* Not again as an operand of every instruction that uses it: loads limit. */
+static inline vec vec_load_once(const float* from) {
+    vec x = vec_load(from);
+    __asm__("" : "+x"(x));
+    return x;
+}
+
 static inline void vec_store(float* to, vec x) { _mm_storeu_ps(to, x); }
 
 static inline vec vec_load_part(const float* from, int count) {
@@ -59,6 +67,11 @@ static inline void vec_transpose_quads(vec quads[4]) {
 
 static inline vec vec_load_even(const float* from) {
     return _mm_shuffle_ps(_mm_loadu_ps(from), _mm_loadu_ps(from + 4), 0x88);
+}
+
+static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
+    *even = _mm_shuffle_ps(a, b, 0x88);
+    *odd = _mm_shuffle_ps(a, b, 0xdd);
 }
 
 static inline vec vec_add(vec a, vec b) { return _mm_add_ps(a, b); }

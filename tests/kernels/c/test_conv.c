@@ -46,6 +46,29 @@ static float* random_floats(int64_t count) {
     return floats;
 }
 
+/* The layers that have microkernels of their own, with planes of many heights and widths. */
+static void make_usual(struct conv_problem* p) {
+    struct conv_geometry* g = &p->geometry;
+    const int64_t kernel = random_below(2) ? 3 : 5, stride = 1 + random_below(2);
+    g->groups = 1 + random_below(40);
+    g->in_channels = g->groups;
+    g->out_channels = g->groups * (random_below(3) != 0 ? 1 : 1 + random_below(3));
+    for (int axis = 0; axis < CONV_AXES; axis++) {
+        g->kernel[axis] = kernel;
+        g->stride[axis] = stride;
+        g->dilation[axis] = 1;
+        p->input_size[axis] += kernel;
+    }
+}
+
+/* Stems, which compute several output channels at once. */
+static void make_stem(struct conv_problem* p) {
+    struct conv_geometry* g = &p->geometry;
+    g->groups = 1 + random_below(2);
+    g->in_channels = g->groups * (2 + random_below(2));
+    g->out_channels = g->groups * (1 + random_below(11));
+}
+
 static struct conv_problem random_problem(const struct isa* isa, enum activation activation) {
     struct conv_problem p = {.isa = isa, .batch = 1 + random_below(3)};
     struct conv_geometry* g = &p.geometry;
@@ -61,6 +84,14 @@ static struct conv_problem random_problem(const struct isa* isa, enum activation
         int64_t extent = g->dilation[axis] * (g->kernel[axis] - 1) + 1;
         int64_t least = extent - g->pad_begin[axis] - g->pad_end[axis];
         p.input_size[axis] = (least > 0 ? least : 0) + random_below(random_below(4) != 0 ? 12 : 70);
+    }
+    switch (random_below(3)) {
+        case 0:
+            make_usual(&p);
+            break;
+        case 1:
+            make_stem(&p);
+            break;
     }
     /* Now and then a plane larger than the scratch. */
     if (random_below(20) == 0) p.input_size[WIDTH] += 20000;
