@@ -34,7 +34,7 @@ struct claim_cost {
     X(CLAIM_NODES, "nodes")                      \
     X(CLAIM_SPARSE, "sparse multiply-adds")      \
     X(CLAIM_DENSE, "dense multiply-adds")        \
-    X(CLAIM_CONV, "depthwise multiply-adds")     \
+    X(CLAIM_CONV, "window multiply-adds")        \
     X(CLAIM_WEIGHTS, "weights")                  \
     X(CLAIM_INPUTS, "inputs of layers")          \
     X(CLAIM_OUTPUTS, "outputs of layers")        \

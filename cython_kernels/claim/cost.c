@@ -20,7 +20,7 @@ static const struct rates avx2 = {{
 static double thousands(int64_t count) { return (double)count / 1000; }
 
 static void add_layer(struct claim_work* work, const struct region_work* w, enum cost_side side) {
-    if (w->kind == REGION_WORK_CONV) {
+    if (w->kind == REGION_WORK_CONV && (w->depthwise || side == COST_REGION)) {
         work->amount[CLAIM_CONV] += thousands(w->multiply_adds);
     } else if (side == COST_REGION) {
         work->amount[CLAIM_SPARSE] += thousands(w->stored) * (double)w->pixels;

@@ -110,6 +110,7 @@ static void set_pointwise_work(const struct region_pointwise* layer, struct regi
 static void set_conv_work(const struct conv_geometry* g, struct region_work* work,
                           const struct region_shape* y) {
     work->kind = REGION_WORK_CONV;
+    work->depthwise = g->in_channels == g->groups;
     work->weights =
         product_of(g->out_channels, g->in_channels / g->groups * g->kernel[0] * g->kernel[1]);
     work->pixels = product_of(y->dims[0], region_plane(y));

@@ -47,6 +47,7 @@ enum region_work_kind {
 /* What there is to do for a node, for cost models; counted for all images. */
 struct region_work {
     enum region_work_kind kind;
+    int depthwise;         /* of a convolution: whether each channel is on its own */
     int64_t weights;       /* of a layer, zeros and all */
     int64_t stored;        /* of a pointwise layer: weights that are kept */
     int64_t pixels;        /* of the output */
