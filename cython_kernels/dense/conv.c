@@ -49,6 +49,17 @@ static int check_axis(const struct conv_geometry* g, int axis, struct status* st
     return 1;
 }
 
+int conv_geometry_fits(const struct conv_geometry* g) {
+    const int64_t wide = g->dilation[WIDTH] * (g->kernel[WIDTH] - 1) + 1;
+    const int64_t high = g->dilation[HEIGHT] * (g->kernel[HEIGHT] - 1) + 1;
+    const int64_t phases =
+        g->stride[WIDTH] <= 2 ? g->stride[WIDTH] : smaller(g->stride[WIDTH], wide);
+    /* Of a phase at most: its pixels, as many zeros, and the ends of vectors. */
+    const int64_t phase = 2 * wide + 3 * CACHE_LINE_FLOATS;
+    return wide <= CONV_SCRATCH_FLOATS && high <= CONV_SCRATCH_FLOATS &&
+           phase * phases <= CONV_SCRATCH_FLOATS / (g->in_channels / g->groups) / high;
+}
+
 static int check_geometry(const struct conv_geometry* g, struct status* status) {
     if (!check_axis(g, HEIGHT, status) || !check_axis(g, WIDTH, status)) return 0;
     if (g->groups < 1 || g->in_channels < 1 || g->out_channels < 1 ||

@@ -27,6 +27,10 @@ struct conv_geometry {
     int64_t pad_begin[CONV_AXES], pad_end[CONV_AXES];
 };
 
+/* Whether the input of one output pixel, with what its copy adds, fits the scratch of a task, so
+ * that conv_plan_make succeeds for every shape that the kernel fits. */
+int conv_geometry_fits(const struct conv_geometry*);
+
 struct conv_layer;
 
 /* Packs the weights, (out_channels, in_channels / groups, height, width) floats; copies everything

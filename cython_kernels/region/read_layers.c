@@ -137,13 +137,18 @@ static int read_conv(struct region_reader* r) {
                            "pixel",
                            LL(w.kernel[0]), LL(w.kernel[1]), LL(columns), CONV_MAX_TAPS);
     }
+    const struct conv_geometry g = conv_geometry_of(&w, columns * groups, rows, groups);
+    if (!is_pointwise(&w) && !conv_geometry_fits(&g)) {
+        return status_fail(
+            r->why, STATUS_INVALID,
+            "a kernel that spans so much of %lld input channels stays ONNX Runtime's", LL(columns));
+    }
     if (!region_read_floats(r, 1, -1, &weights, &count)) return 0;
     if (!read_bias(r, 2, rows, 1.0f, &bias)) {
         memory_release(weights);
         return 0;
     }
     if (!is_pointwise(&w) || (groups > 1 && columns == 1)) {
-        const struct conv_geometry g = conv_geometry_of(&w, columns * groups, rows, groups);
         return add_conv(r, x, &g, weights, bias);
     }
     const struct region_dense dense = {weights, rows, columns, groups, columns, 1};
