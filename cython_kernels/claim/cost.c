@@ -19,10 +19,11 @@ static const struct rates avx2 = {{
 
 static double thousands(int64_t count) { return (double)count / 1000; }
 
-static void add_layer(struct claim_work* work, const struct region_work* w, enum cost_side side) {
+static void add_layer(struct claim_work* work, const struct region_work* w, int is_sparse,
+                      enum cost_side side) {
     if (w->kind == REGION_WORK_CONV && (w->depthwise || side == COST_REGION)) {
         work->amount[CLAIM_CONV] += thousands(w->multiply_adds);
-    } else if (side == COST_REGION) {
+    } else if (side == COST_REGION && is_sparse) {
         work->amount[CLAIM_SPARSE] += thousands(w->stored) * (double)w->pixels;
     } else {
         work->amount[CLAIM_DENSE] += thousands(w->multiply_adds);
@@ -42,7 +43,7 @@ void cost_add_node(struct claim_work* work, const struct survey_node* node, enum
     if (is_joined) return;
     work->amount[CLAIM_NODES] += 1;
     if (w->kind == REGION_WORK_POINTWISE || w->kind == REGION_WORK_CONV) {
-        add_layer(work, w, side);
+        add_layer(work, w, node->is_sparse, side);
     } else {
         work->amount[CLAIM_ELEMENTS] += thousands(w->inputs) + thousands(w->outputs);
     }

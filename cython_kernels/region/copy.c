@@ -6,17 +6,37 @@
 
 enum { TASK_NUMBERS = 16384 };
 
+/* The axis along which rows of padding lie: behind it nothing is padded, and all is contiguous. */
+static int row_axis(const struct region_plan* plan, const struct region_op* op) {
+    const struct region_shape* y = &plan->shapes[op->output];
+    int axis = y->rank - 1;
+    if (!region_is_contiguous(&plan->places[op->output], y) ||
+        !region_is_contiguous(&plan->places[op->inputs[0]], &plan->shapes[op->inputs[0]])) {
+        return axis;
+    }
+    while (axis > 0 && op->is.pad.before[axis] == 0 && op->is.pad.after[axis] == 0) axis--;
+    return axis;
+}
+
+/* Numbers of a value along an axis and behind it. */
+static int64_t numbers_from(const struct region_shape* shape, int axis) {
+    int64_t count = 1;
+    for (; axis < shape->rank; axis++) count *= shape->dims[axis];
+    return count;
+}
+
 /* Numbers of Y, or rows of it for padding, that a task copies. */
 static int64_t items_per_task(const struct region_plan* plan, const struct region_op* op) {
-    const struct region_shape* y = &plan->shapes[op->output];
     if (op->kind != REGION_PAD) return TASK_NUMBERS;
-    return larger(1, TASK_NUMBERS / larger(1, y->dims[y->rank - 1]));
+    const int64_t row = numbers_from(&plan->shapes[op->output], row_axis(plan, op));
+    return larger(1, TASK_NUMBERS / larger(1, row));
 }
 
 static int64_t item_count(const struct region_plan* plan, const struct region_op* op) {
     const struct region_shape* y = &plan->shapes[op->output];
     const int64_t count = region_count(y);
-    return op->kind != REGION_PAD || count == 0 ? count : count / y->dims[y->rank - 1];
+    return op->kind != REGION_PAD || count == 0 ? count
+                                                : count / numbers_from(y, row_axis(plan, op));
 }
 
 void region_plan_copy(struct region_plan* plan, int op_number) {
@@ -83,36 +103,39 @@ static void fill(float* y, int64_t count, float value) {
     for (int64_t i = 0; i < count; i++) y[i] = value;
 }
 
-/* A row of a padded value, along its last axis. */
-static void pad_row(const struct region_run* run, const struct region_op* op, int64_t row) {
+/* A row of a padded value: along this axis, with what is behind it. */
+static void pad_row(const struct region_run* run, const struct region_op* op, int along,
+                    int64_t row) {
     const struct region_plan* plan = run->plan;
     const struct region_shape *to = &plan->shapes[op->output], *from = &plan->shapes[op->inputs[0]];
-    const int last = to->rank - 1;
     int64_t to_stride[REGION_MAX_RANK], from_stride[REGION_MAX_RANK], at = 0, source = 0;
     int inside = 1;
     region_strides(&plan->places[op->output], to, to_stride);
     region_strides(&plan->places[op->inputs[0]], from, from_stride);
-    for (int axis = last - 1; axis >= 0; axis--) {
+    for (int axis = along - 1; axis >= 0; axis--) {
         const int64_t index = row % to->dims[axis], before = index - op->is.pad.before[axis];
         row /= to->dims[axis];
         at += index * to_stride[axis];
         source += before * from_stride[axis];
         inside &= before >= 0 && before < from->dims[axis];
     }
-    const int64_t begin = op->is.pad.before[last], count = inside ? from->dims[last] : 0;
+    const int64_t behind = numbers_from(to, along + 1), whole = to->dims[along] * behind;
+    const int64_t begin = op->is.pad.before[along] * behind;
+    const int64_t count = inside ? from->dims[along] * behind : 0;
     float* y = region_pixels(run, op->output) + at;
     const float* x = inside ? region_pixels(run, op->inputs[0]) + source : NULL;
-    if (to_stride[last] == 1 && from_stride[last] == 1) {
-        fill(y, inside ? begin : to->dims[last], op->is.pad.value);
-        if (!inside) return;
-        if (count > 0) memcpy(y + begin, x, (size_t)count * sizeof *y);
-        fill(y + begin + count, to->dims[last] - begin - count, op->is.pad.value);
+    const int64_t y_step = behind == 1 ? to_stride[along] : 1;
+    const int64_t x_step = behind == 1 ? from_stride[along] : 1;
+    if (count == 0 || y_step != 1 || x_step != 1) {
+        for (int64_t i = 0; i < whole; i++) {
+            const int is_copy = i >= begin && i < begin + count;
+            y[i * y_step] = is_copy ? x[(i - begin) * x_step] : op->is.pad.value;
+        }
         return;
     }
-    for (int64_t i = 0; i < to->dims[last]; i++) {
-        const int is_copy = i >= begin && i < begin + count;
-        y[i * to_stride[last]] = is_copy ? x[(i - begin) * from_stride[last]] : op->is.pad.value;
-    }
+    fill(y, begin, op->is.pad.value);
+    memcpy(y + begin, x, (size_t)count * sizeof *y);
+    fill(y + begin + count, whole - begin - count, op->is.pad.value);
 }
 
 void region_run_copy(const struct region_run* run, int op_number, int64_t task) {
@@ -124,7 +147,9 @@ void region_run_copy(const struct region_run* run, int op_number, int64_t task) 
             copy_concat(run, op, first, end);
             break;
         case REGION_PAD:
-            for (int64_t row = first; row < end; row++) pad_row(run, op, row);
+            for (int64_t row = first; row < end; row++) {
+                pad_row(run, op, row_axis(run->plan, op), row);
+            }
             break;
         default:
             copy_range(run, op->output, op->inputs[0], first, end);

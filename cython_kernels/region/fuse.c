@@ -236,6 +236,31 @@ static int take_constant(struct region_graph* graph, struct region_op* op) {
     return 1;
 }
 
+/* Takes zeros round the planes of its input into the padding of a convolution. */
+static void take_padding(struct region_graph* graph, struct region_op* op) {
+    if (op->kind != REGION_CONV) return;
+    struct region_op* pad = region_sole_producer(graph, op->inputs[0]);
+    if (pad == NULL || pad->kind != REGION_PAD || pad->is.pad.value != 0) return;
+    const int rank = graph->values[op->inputs[0]].shape.rank, first = 4 - rank;
+    struct conv_geometry padded = op->is.conv.geometry;
+    for (int axis = 0; axis < rank; axis++) {
+        const int64_t before = pad->is.pad.before[axis], after = pad->is.pad.after[axis];
+        if (axis < 2) {
+            if (before != 0 || after != 0) return;
+            continue;
+        }
+        const int i = first + axis - 2;
+        const int64_t most = padded.dilation[i] * (padded.kernel[i] - 1);
+        padded.pad_begin[i] += before;
+        padded.pad_end[i] += after;
+        if (padded.pad_begin[i] > most || padded.pad_end[i] > most) return;
+    }
+    op->is.conv.geometry = padded;
+    op->inputs[0] = pad->inputs[0];
+    graph->values[pad->inputs[0]].uses++;
+    region_drop(graph, pad);
+}
+
 /* Makes the other operand of a sum the residual of a pointwise layer. */
 static void take_residual(struct region_graph* graph, struct region_op* op) {
     if (op->kind != REGION_BINARY || op->is.binary.function != BINARY_ADD) return;
@@ -274,6 +299,7 @@ int region_fuse(struct region_graph* graph, struct status* why) {
     for (int i = 0; enough && i < graph->op_count; i++) {
         struct region_op* op = &graph->ops[i];
         if (is_gone(op)) continue;
+        take_padding(graph, op);
         enough = take_constant(graph, op);
         if (enough) take_residual(graph, op);
         if (enough) enough = take_activation(graph, op);

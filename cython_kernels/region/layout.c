@@ -15,6 +15,7 @@ struct knowledge {
     int swapped;   /* the same, with groups and the channels in them exchanged */
     int parted;    /* the value whose planes, of two axes of channels, it has in NHWC, or -1 */
     int exchanged; /* whether these two axes are exchanged in it */
+    int padding;   /* the operator of the new graph whose result it is, if that pads; or -1 */
 };
 
 struct rewriting {
@@ -50,7 +51,8 @@ static int learn_values(struct rewriting* w) {
         const int room = 2 * count;
         struct knowledge* moved = realloc(w->knowledge, (size_t)room * sizeof *moved);
         if (moved == NULL) return 0;
-        for (int i = w->room; i < room; i++) moved[i] = (struct knowledge){i, -1, -1, -1, -1, 0};
+        for (int i = w->room; i < room; i++)
+            moved[i] = (struct knowledge){i, -1, -1, -1, -1, 0, -1};
         w->knowledge = moved;
         w->room = room;
     }
@@ -205,6 +207,30 @@ static int rewrite_reshape(struct rewriting* w, struct region_op* op) {
     return keep_op(w, op);
 }
 
+/* Planes of padded NHWC: padded planes instead, as convolutions take them. */
+static int move_padding(struct rewriting* w, struct region_op* turn, int padding) {
+    const struct region_op pad = w->graph->ops[padding]; /* which may move */
+    const struct region_shape nhwc = w->graph->values[pad.inputs[0]].shape;
+    const struct region_shape padded = w->graph->values[turn->output].shape;
+    struct region_shape planes = nhwc;
+    for (int axis = 0; axis < nhwc.rank; axis++) {
+        planes.dims[axis] = nhwc.dims[turn->is.transpose[axis]];
+    }
+    struct region_op* op = add_op(w, REGION_TRANSPOSE, pad.inputs[0], planes);
+    if (op == NULL) return 0;
+    memcpy(op->is.transpose, turn->is.transpose, sizeof op->is.transpose);
+    op = add_op(w, REGION_PAD, op->output, padded);
+    if (op == NULL) return 0;
+    op->is.pad.value = pad.is.pad.value;
+    for (int axis = 0; axis < nhwc.rank; axis++) {
+        op->is.pad.before[axis] = pad.is.pad.before[turn->is.transpose[axis]];
+        op->is.pad.after[axis] = pad.is.pad.after[turn->is.transpose[axis]];
+    }
+    op->output = turn->output;
+    region_op_release(turn);
+    return 1;
+}
+
 static int rewrite_transpose(struct rewriting* w, struct region_op* op) {
     const int input = op->inputs[0], output = op->output;
     const int rank = w->graph->values[input].shape.rank, planes = w->knowledge[input].planes;
@@ -218,6 +244,10 @@ static int rewrite_transpose(struct rewriting* w, struct region_op* op) {
         op->inputs[0] = planes;
         op->is.reshape = (struct region_reshape){.kind = REGION_RESHAPE_SQUEEZE};
         return keep_op(w, op);
+    }
+    const int padding = w->knowledge[input].padding;
+    if (padding >= 0 && region_is_to_planes(op->is.transpose, rank)) {
+        return move_padding(w, op, padding);
     }
     if (region_is_to_nhwc(op->is.transpose, rank)) w->knowledge[output].planes = input;
     if (parts_channels(op->is.transpose, rank, &w->knowledge[output].exchanged)) {
@@ -239,6 +269,9 @@ static int rewrite(struct rewriting* w, struct region_op* op) {
             return rewrite_transpose(w, op);
         case REGION_RESHAPE:
             return rewrite_reshape(w, op);
+        case REGION_PAD:
+            w->knowledge[op->output].padding = w->graph->op_count;
+            return keep_op(w, op);
         case REGION_UNARY:
             return planes >= 0 ? move_to_planes(w, op, planes) : keep_op(w, op);
         case REGION_SLICE:
@@ -269,6 +302,7 @@ int region_use_planes(struct region_graph* graph) {
         turns |= old[i].kind == REGION_TRANSPOSE &&
                  (region_is_to_nhwc(old[i].is.transpose, rank) ||
                   parts_channels(old[i].is.transpose, rank, &ignored));
+        turns |= old[i].kind == REGION_PAD;
     }
     if (!turns) return 1;
     graph->ops = NULL;
