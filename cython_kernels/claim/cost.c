@@ -9,12 +9,12 @@ struct rates {
 /* Microseconds for a unit of each term, in the order of CLAIM_TERM_LIST: first in a region, then in
  * ONNX Runtime. benchmarks/fit_region_costs.py measures and prints them. */
 static const struct rates avx512 = {{
-    {0.6, 0.0125, 0, 0.0165, 0.02, 0.02, 0.02, 0.03, 0.12, 2.0, 0.04},
-    {2.0, 0, 0.0063, 0.033, 0.087, 0.0225, 0.0225, 0.045, 0.25, 2.0, 0.04},
+    {1.0, 0.0125, 0.0085, 0.0165, 0.05, 0.02, 0.02, 0.03, 0.05, 2.0, 0.04},
+    {1.0, 0, 0.0063, 0.033, 0.087, 0.01, 0.01, 0.10, 0.15, 2.0, 0.04},
 }};
 static const struct rates avx2 = {{
-    {4.26, 0.0688, 0, 0.034, 0.418, 0.0633, 0.0595, 0.0924, 0.1, 2.0, 0.07},
-    {0, 0, 0.0232, 0.106, 0.371, 0, 0, 0.264, 0.3, 2.0, 0.07},
+    {2.0, 0.062, 0.032, 0.040, 0.30, 0.04, 0.04, 0.10, 0.10, 2.0, 0.07},
+    {1.0, 0, 0.0225, 0.100, 0.40, 0.01, 0.01, 0.25, 0.30, 2.0, 0.07},
 }};
 
 static double thousands(int64_t count) { return (double)count / 1000; }
