@@ -57,5 +57,5 @@ def run_demo(
             "sparse ONNX": models.sparse.ByteSize(),
         },
         sparse_layers=conversion.replaced,
-        times=benchmark(models, threads=threads, runs=runs, progress=progress),
+        times=benchmark(models, threads=threads, runs=runs, regions="auto", progress=progress),
     )

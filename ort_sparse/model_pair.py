@@ -45,4 +45,4 @@ def model_pair(
         return ModelPair(densify(found.onnx), found.onnx)
     options = ConvertOptions(layers=layers, signature=signature, verify=False)
     conversion = convert_and_report(source, options, progress=progress)
-    return ModelPair(conversion.dense, conversion.model)
+    return ModelPair(conversion.dense, conversion.model, plain=found.onnx is not None)

@@ -112,7 +112,9 @@ def register(
 def check_regions(regions: str) -> None:
     """Raise InvalidArgumentError unless this is one of `REGION_MODES`."""
     if regions not in REGION_MODES:
-        raise InvalidArgumentError(f"regions: must be auto, all or off, but is {regions!r}")
+        raise InvalidArgumentError(
+            f"regions: must be one of {', '.join(REGION_MODES)}, but is {regions!r}"
+        )
 
 
 def why_no_regions() -> str | None:
@@ -192,6 +194,8 @@ def session(
     onnxruntime = import_onnxruntime()
     if options is None:
         options = onnxruntime.SessionOptions()
+        if arguments.get("providers") and regions is None:
+            regions = "off"  # as they would be: ONNX Runtime would only warn besides
     register(options, threading=threading, regions=regions)
     if isinstance(model, os.PathLike):
         model = os.fspath(model)

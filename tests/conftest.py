@@ -26,6 +26,8 @@ SLOW = {
     "packaging/test_distributions.py": "a wheel, an environment to install it in",
     "packaging/test_runtimes.py": "environments with other builds of ONNX Runtime",
     "provider/test_provider_versions.py": "environments with other versions of ONNX Runtime",
+    "regions/test_many_region_graphs.py": "a thousand graphs",
+    "regions/test_region_files.py": "converting the real files",
     "valgrind": "a program that valgrind makes fifty times slower",
     "zoo/test_conversions.py": "building and converting each network of the zoo",
     "zoo/test_networks.py": "building a network of each family with TensorFlow",

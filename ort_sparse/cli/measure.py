@@ -14,6 +14,7 @@ from .parameters import (
     Json,
     Model,
     Quiet,
+    RegionMode,
     Shapes,
     Signature,
     Threads,
@@ -36,6 +37,9 @@ def bench(
         int, typer.Option(min=1, metavar="N", help="Measured runs of each form.")
     ] = 100,
     layers: Annotated[bool, typer.Option("--layers", help="Time each layer as well.")] = False,
+    regions: Annotated[
+        RegionMode, typer.Option(help="Regions: those that are faster, all that can be, or none.")
+    ] = RegionMode.AUTO,
     shape: Shapes = None,
     signature: Signature = None,
     plot: Annotated[
@@ -47,7 +51,7 @@ def bench(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Time a model dense and sparse, side by side in one run."""
+    """Time a model dense, with custom ops and with regions, side by side in one run."""
     from ort_sparse.files import write_atomically
     from ort_sparse.measure.network import benchmark, check_batches
     from ort_sparse.measure.plot import check_plot, draw
@@ -70,6 +74,7 @@ def bench(
                 threads=count,
                 runs=runs,
                 layers=layers,
+                regions=regions.value,
                 inputs=ComparisonOptions(batch=size, shapes=shapes),
                 progress=progress,
             )
@@ -112,7 +117,7 @@ def demo(
     """Build a sparse network, convert it, check it and time it."""
     from ort_sparse.demo import run_demo
     from ort_sparse.report.comparison import comparison_table
-    from ort_sparse.report.times import demo_data, latency_table
+    from ort_sparse.report.times import demo_data, engine_table
     from ort_sparse.report.units import format_bytes
 
     with show_progress(quiet or as_json) as progress:
@@ -126,9 +131,5 @@ def demo(
     print_tables(
         comparison_table(result.comparison),
         f"{result.sparse_layers} layers are SparseConv1x1; {sizes}",
-        latency_table(
-            {"dense": result.times.dense, "sparse": result.times.sparse},
-            baseline="dense",
-            title=f"{network}, {threads} thread(s), {result.times.isa}",
-        ),
+        engine_table(result.times, title=f"{network}, {threads} thread(s), {result.times.isa}"),
     )

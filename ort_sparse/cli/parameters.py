@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ __all__ = [
     "MinSparsity",
     "Model",
     "Quiet",
+    "RegionMode",
     "Seed",
     "Shapes",
     "Signature",
@@ -53,6 +55,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Quiet = Annotated[
     bool, typer.Option("-q", "--quiet", help="Print nothing but what was asked for, and errors.")
 ]
+
+
+class RegionMode(StrEnum):
+    """Values of ``--regions``."""
+
+    AUTO = "auto"
+    ALL = "all"
+    OFF = "off"
+
+
 Force = Annotated[
     bool, typer.Option("--force", help="Overwrite a file that ort_sparse did not write.")
 ]

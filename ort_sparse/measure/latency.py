@@ -12,8 +12,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ort_sparse.claims import session_with_report
 from ort_sparse.dependencies import import_onnxruntime
 from ort_sparse.kernels import supported_isas
+from ort_sparse.regions import RegionsReport
+from ort_sparse.runtime import session
 
 __all__ = [
     "Engine",
@@ -22,6 +25,7 @@ __all__ = [
     "interleave",
     "isa_in_use",
     "onnx_engine",
+    "region_engine",
     "summarise",
     "time_runs",
 ]
@@ -47,16 +51,16 @@ class Latency:
 
 
 def onnx_engine(model: onnx.ModelProto, feeds: Feeds, *, threads: int) -> Engine:
-    """Return a function that runs the model once with this many threads."""
-    from ort_sparse.runtime import session
+    """Return a function that runs the model once with this many threads, without regions."""
+    return _engine(session(model, _options(threads), regions="off"), feeds)
 
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    created = session(model, options)
-    names = [output.name for output in created.get_outputs()]
-    return lambda: dict(zip(names, created.run(names, dict(feeds)), strict=True))
+
+def region_engine(
+    model: onnx.ModelProto, feeds: Feeds, *, threads: int, regions: str
+) -> tuple[Engine, RegionsReport]:
+    """Return a function that runs the model once with regions, and what was claimed."""
+    created, report = session_with_report(model, _options(threads), regions=regions)
+    return _engine(created, feeds), report
 
 
 def interleave(engines: Mapping[str, Engine], **options: Any) -> dict[str, Latency]:
@@ -112,6 +116,18 @@ def summarise(times: Sequence[float]) -> Latency:
     """Return the percentiles of times in milliseconds, of which there is at least one."""
     low, middle, high = np.percentile(times, PERCENTILES)
     return Latency(float(low), float(middle), float(high), len(times))
+
+
+def _options(threads: int) -> Any:
+    options = import_onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return options
+
+
+def _engine(created: Any, feeds: Feeds) -> Engine:
+    names = [output.name for output in created.get_outputs()]
+    return lambda: dict(zip(names, created.run(names, dict(feeds)), strict=True))
 
 
 def _warm_up(engine: Engine) -> None:

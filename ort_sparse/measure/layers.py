@@ -188,7 +188,7 @@ def _profiled_session(model: onnx.ModelProto, prefix: Path, threads: int) -> Any
     options.log_severity_level = 3
     options.enable_profiling = True
     options.profile_file_prefix = str(prefix)
-    return session(model, options)
+    return session(model, options, regions="off")
 
 
 def _idle_model() -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""A network in both forms, dense and sparse, measured side by side."""
+"""A network dense, sparse and with regions, measured side by side."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ import onnx
 from ort_sparse.errors import InvalidArgumentError, quoted
 from ort_sparse.kernels import fma_peak
 from ort_sparse.options import ComparisonOptions
+from ort_sparse.runtime import why_no_regions
 from ort_sparse.verification import compare_outputs, inputs_that_run
 from ort_sparse.verification.inputs import inputs_of
 
-from .latency import Feeds, Latency, isa_in_use, onnx_engine, summarise, time_runs
+from .latency import (
+    Feeds,
+    Latency,
+    isa_in_use,
+    onnx_engine,
+    region_engine,
+    summarise,
+    time_runs,
+)
 from .layers import LayerTimes, time_layers
 
-__all__ = ["Benchmark", "ModelPair", "benchmark", "check_batches"]
+__all__ = ["Benchmark", "ModelPair", "RegionTimes", "benchmark", "check_batches"]
 
 ANY_INPUTS = ComparisonOptions()
 
@@ -27,6 +36,32 @@ class ModelPair:
 
     dense: onnx.ModelProto
     sparse: onnx.ModelProto
+    plain: bool = False
+    """Whether a user has the dense form: then that is what runs with regions."""
+
+
+@dataclass(frozen=True)
+class RegionTimes:
+    """What was measured of a session with regions.
+
+    Parameters
+    ----------
+    mode : {"auto", "all"}
+    form : {"dense", "sparse"}
+        Which form of the model ran.
+    claimed, claimed_nodes : int
+        Regions that the library ran, and the nodes in them.
+    latency : Latency
+    error : float
+        Largest difference to the outputs of the dense form, relative to an output's largest value.
+    """
+
+    mode: str
+    form: str
+    claimed: int
+    claimed_nodes: int
+    latency: Latency
+    error: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +84,9 @@ class Benchmark:
     times : mapping of str to sequence of float
         Milliseconds of each run, by name of the engine.
     layers : LayerTimes, optional
+    regions : RegionTimes, optional
+    no_regions : str
+        Why regions were not measured, though they were asked for.
     """
 
     threads: int
@@ -60,6 +98,8 @@ class Benchmark:
     error: float
     times: Mapping[str, Sequence[float]]
     layers: LayerTimes | None = None
+    regions: RegionTimes | None = None
+    no_regions: str = ""
 
     @property
     def all_cores_peak(self) -> float:
@@ -78,13 +118,14 @@ def benchmark(
     threads: int,
     runs: int,
     layers: bool = False,
+    regions: str = "off",
     inputs: ComparisonOptions = ANY_INPUTS,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Benchmark:
-    """Time both forms of a network, interleaved, and compare what they compute.
+    """Time a network dense, sparse and with regions, interleaved, and compare what they compute.
 
-    Both are sessions of this ONNX Runtime with the same number of threads, and see the same
-    random input.
+    All are sessions of this ONNX Runtime with the same number of threads, and see the same random
+    input. The first two have no regions.
 
     Parameters
     ----------
@@ -93,6 +134,8 @@ def benchmark(
         Threads of each session, measured runs of each form.
     layers : bool
         Whether to time each layer as well.
+    regions : {"auto", "all", "off"}
+        Which regions to claim, or not to time them; see `ort_sparse.register`.
     inputs : ComparisonOptions
         Which random input: its seed, batch and shapes, as for `ort_sparse.verify`.
     progress : callable
@@ -103,7 +146,14 @@ def benchmark(
         "dense": onnx_engine(models.dense, feeds, threads=threads),
         "sparse": onnx_engine(models.sparse, feeds, threads=threads),
     }
-    comparison = compare_outputs(engines["dense"](), engines["sparse"]())
+    no_regions = "" if regions == "off" else why_no_regions() or ""
+    if regions != "off" and not no_regions:
+        form = "dense" if models.plain else "sparse"
+        engines["regions"], report = region_engine(
+            getattr(models, form), feeds, threads=threads, regions=regions
+        )
+    expected = engines["dense"]()
+    errors = {name: compare_outputs(expected, engine()).error for name, engine in engines.items()}
     isa = isa_in_use()
     peak = fma_peak(isa)
     batch = _batch(feeds)
@@ -114,6 +164,16 @@ def benchmark(
         progress=lambda done, total: progress(f"{label}, run {done} of {total}"),
     )
     del engines  # and with them the threads of their sessions
+    region_times = None
+    if "regions" in taken:
+        region_times = RegionTimes(
+            mode=regions,
+            form=form,
+            claimed=report.claimed,
+            claimed_nodes=report.claimed_nodes,
+            latency=summarise(taken["regions"]),
+            error=errors["regions"],
+        )
     times = None
     if layers:
         progress(f"{label}, layers")
@@ -125,9 +185,11 @@ def benchmark(
         fma_peak=peak,
         dense=summarise(taken["dense"]),
         sparse=summarise(taken["sparse"]),
-        error=comparison.error,
+        error=errors["sparse"],
         times=taken,
         layers=times,
+        regions=region_times,
+        no_regions=no_regions,
     )
 
 

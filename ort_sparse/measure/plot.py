@@ -124,8 +124,11 @@ def pyplot() -> Any:
 def _draw_latencies(axis: Any, results: Sequence[Benchmark]) -> None:
     latencies = {
         "dense": [result.dense for result in results],
-        "sparse": [result.sparse for result in results],
+        "custom ops": [result.sparse for result in results],
     }
+    with_regions = [result.regions.latency for result in results if result.regions is not None]
+    if len(with_regions) == len(results):  # one runtime: all have them or none
+        latencies["regions"] = with_regions
     grouped_bars(
         axis,
         [f"{r.threads} thread(s), batch {r.batch}, {r.speed_up:.2f}x" for r in results],

@@ -21,14 +21,19 @@ __all__ = [
     "benchmark_data",
     "benchmark_tables",
     "demo_data",
+    "engine_table",
     "latency_table",
     "layer_time_table",
 ]
 
 
-def latency_table(latencies: Mapping[str, Latency], *, baseline: str, title: str) -> Listing:
+def latency_table(
+    latencies: Mapping[str, Latency], *, baseline: str, title: str, caption: str = ""
+) -> Listing:
     """Return a table of percentiles in milliseconds, and speed-ups of medians."""
-    table = Listing("engine", "p5 ms", "median ms", "p95 ms", "speed-up", title=title)
+    table = Listing(
+        "engine", "p5 ms", "median ms", "p95 ms", "speed-up", title=title, caption=caption
+    )
     for name, latency in latencies.items():
         table.add(
             name,
@@ -42,12 +47,28 @@ def latency_table(latencies: Mapping[str, Latency], *, baseline: str, title: str
 
 def benchmark_tables(benchmark: Benchmark) -> list[Listing]:
     """Return tables of the latencies, and of the layers where they were timed."""
-    latencies = latency_table(
-        {"dense": benchmark.dense, "sparse": benchmark.sparse},
-        baseline="dense",
-        title=f"{_setting(benchmark)}, error {benchmark.error:.1e}",
-    )
+    latencies = engine_table(benchmark, title=f"{_setting(benchmark)}, error {benchmark.error:.1e}")
     return [latencies] if benchmark.layers is None else [latencies, layer_time_table(benchmark)]
+
+
+def engine_table(benchmark: Benchmark, *, title: str) -> Listing:
+    """Return a table of the latencies of a network in each way to run it."""
+    latencies = {"dense": benchmark.dense, "custom ops": benchmark.sparse}
+    if benchmark.regions is not None:
+        latencies["regions"] = benchmark.regions.latency
+    return latency_table(
+        latencies, baseline="dense", title=title, caption=_what_was_claimed(benchmark)
+    )
+
+
+def _what_was_claimed(benchmark: Benchmark) -> str:
+    times = benchmark.regions
+    if times is None:
+        return f"regions {benchmark.no_regions}" if benchmark.no_regions else ""
+    what = "nothing was claimed, so that it ran as without"
+    if times.claimed:
+        what = f"claimed: {times.claimed}, with {times.claimed_nodes} nodes"
+    return f"regions ({times.mode}, of the {times.form} model): {what}; error {times.error:.1e}"
 
 
 def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
@@ -61,7 +82,9 @@ def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
         "error": benchmark.error,
         "dense_ms": asdict(benchmark.dense),
         "sparse_ms": asdict(benchmark.sparse),
+        "regions_ms": benchmark.regions and asdict(benchmark.regions.latency),
         "speed_up": benchmark.speed_up,
+        "regions": region_time_data(benchmark),
         "layers": layers
         and [
             {
@@ -77,6 +100,22 @@ def benchmark_data(benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
+def region_time_data(benchmark: Benchmark) -> dict[str, Any]:
+    """Return what is known of regions but their times, as a JSON-ready dictionary."""
+    times = benchmark.regions
+    if times is None:
+        return {"measured": False, "reason": benchmark.no_regions}
+    return {
+        "measured": True,
+        "mode": times.mode,
+        "form": times.form,
+        "claimed": times.claimed,
+        "claimed_nodes": times.claimed_nodes,
+        "error": times.error,
+        "speed_up": benchmark.dense.p50 / times.latency.p50,
+    }
+
+
 def demo_data(demo: Demo, *, network: str) -> dict[str, Any]:
     """Return a demo as a JSON-ready dictionary."""
     return {
@@ -86,7 +125,12 @@ def demo_data(demo: Demo, *, network: str) -> dict[str, Any]:
         "bytes": demo.sizes,
         "sparse_layers": demo.sparse_layers,
         "comparison": comparison_data(demo.comparison),
-        "latency_ms": {"dense": asdict(demo.times.dense), "sparse": asdict(demo.times.sparse)},
+        "latency_ms": {
+            "dense": asdict(demo.times.dense),
+            "sparse": asdict(demo.times.sparse),
+            "regions": demo.times.regions and asdict(demo.times.regions.latency),
+        },
+        "regions": region_time_data(demo.times),
     }
 
 

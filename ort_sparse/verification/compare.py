@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from ort_sparse.errors import (
     VerificationError,
 )
 from ort_sparse.options import ComparisonOptions
+from ort_sparse.runtime import check_regions
 from ort_sparse.source import ModelSource, Source, read_source
 
 from .agreement import (
@@ -34,7 +36,7 @@ from .agreement import (
 )
 from .inputs import Feeds, moved, random_feeds
 from .quantized import OnTheFly, Steps, largest_share, moved_by_steps
-from .runners import Runner, make_runner
+from .runners import Runner, make_region_runner, make_runner
 
 __all__ = ["check", "compare", "compare_with", "inputs_that_run", "verify"]
 
@@ -51,8 +53,11 @@ def verify(
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] | None = None,
     signature: str | None = None,
+    regions: str = "auto",
 ) -> Comparison:
     """Check that two models give the same numbers on three random inputs.
+
+    Where this ONNX Runtime has regions, the second model is checked without and with them.
 
     An output may differ by 2e-5 of its values (2e-2 of the largest where a model computes in
     float16), or by 16 times what moving each input value to the next float32 changes in the first
@@ -77,6 +82,8 @@ def verify(
         Whole shapes of inputs of ``a`` by name, where it does not take every size.
     signature : str, optional
         Which signature of TFLite models; by default the only one, or ``serving_default``.
+    regions : {"auto", "all", "off"}
+        Which regions of the second model to claim, or not to compare it with regions.
 
     Returns
     -------
@@ -92,7 +99,14 @@ def verify(
         If an option breaks its rule, or the models have different inputs or outputs.
     """
     comparison = compare(
-        a, b, tolerance=tolerance, batch=batch, seed=seed, shapes=shapes, signature=signature
+        a,
+        b,
+        tolerance=tolerance,
+        batch=batch,
+        seed=seed,
+        shapes=shapes,
+        signature=signature,
+        regions=regions,
     )
     check(comparison)
     return comparison
@@ -107,12 +121,14 @@ def compare(
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] | None = None,
     signature: str | None = None,
+    regions: str = "auto",
 ) -> Comparison:
     """Like `verify`, but return the comparison whatever it says."""
     options = ComparisonOptions(
         tolerance=tolerance, batch=batch, seed=seed, shapes=shapes or {}, signature=signature
     )
-    return compare_with(options, read_source(a), read_source(b))
+    check_regions(regions)
+    return compare_with(options, read_source(a), read_source(b), regions=regions)
 
 
 def check(comparison: Comparison, *, otherwise: str = "") -> None:
@@ -160,9 +176,24 @@ def inputs_that_run(
 
 
 def compare_with(
-    options: ComparisonOptions, a: Source, b: Source, *, otherwise: str = ""
+    options: ComparisonOptions,
+    a: Source,
+    b: Source,
+    *,
+    regions: str = "off",
+    otherwise: str = "",
 ) -> Comparison:
-    """Compare two models; `verify` explains options and errors, `check` the last argument."""
+    """Compare two models; `verify` explains options and errors.
+
+    Parameters
+    ----------
+    options : ComparisonOptions
+    a, b : Source
+    regions : {"auto", "all", "off"}
+        Which regions of the second one to compare as well.
+    otherwise : str
+        As for `check`.
+    """
     first, second = (make_runner(source, options.signature) for source in (a, b))
     if len(first.outputs) != len(second.outputs):
         raise InvalidArgumentError(
@@ -173,14 +204,34 @@ def compare_with(
     with _explaining_sizes(first, feeds[0], otherwise):
         expected = first.run(feeds)
     pair = _Pair(first, second, feeds, expected)
-    outputs = [each for name in first.outputs for each in _compare_output(options, pair, name)]
+    outputs = list(_compare_outputs(options, pair))
+    notes = list(pair.notes())
+    found = make_region_runner(b, regions)
+    if found is not None:
+        with_regions, claimed = found
+        notes.append(
+            f"Of {second.name}, {claimed} regions were claimed and are compared too"
+            if claimed
+            else f"No region of {second.name} was claimed on this machine"
+        )
+        if claimed:
+            other = _Pair(first, with_regions, feeds, expected)
+            outputs += [
+                replace(each, name=f"{each.name}, with regions")
+                for each in _compare_outputs(options, other)
+            ]
     count = f"{len(pair.feeds)} random inputs" if len(pair.feeds) > 1 else "one random input"
     return Comparison(
         tuple(outputs),
         f"{second.name} ({second.engine}) against {first.name} ({first.engine}) "
         f"on {count} of seed {options.seed}",
-        tuple(pair.notes()),
+        tuple(notes),
     )
+
+
+def _compare_outputs(options: ComparisonOptions, pair: _Pair) -> Iterator[OutputComparison]:
+    for name in pair.names:
+        yield from _compare_output(options, pair, name)
 
 
 def _compare_output(
@@ -213,7 +264,7 @@ class _Pair:
         self._expected = expected
         self._actual = second.run(self._matched)
         same = set(first.outputs) == set(second.outputs)
-        self._names = dict(
+        self.names = dict(
             zip(first.outputs, first.outputs if same else second.outputs, strict=True)
         )
 
@@ -221,7 +272,7 @@ class _Pair:
         """Return what both gave for an output of the first."""
         return Runs(
             [outputs[name] for outputs in self._expected],
-            [outputs[self._names[name]] for outputs in self._actual],
+            [outputs[self.names[name]] for outputs in self._actual],
             lambda: [outputs[name] for outputs in self._rounded],
         )
 
@@ -232,7 +283,7 @@ class _Pair:
             return
         yield RelativeByRank()
         yield from self._first.rules(name)
-        yield from self._second.rules(self._names[name])
+        yield from self._second.rules(self.names[name])
         if self._first.rounds_to_integers:
             step = self._first.output_steps.get(name)
             yield Steps(step, lambda: [outputs[name] for outputs in self._stepped])
@@ -254,13 +305,13 @@ class _Pair:
         if self._first.rounds_to_integers:  # then its steps are others
             return None
         expected, actual = self._before_sigmoids
-        if name not in expected[0] or self._names[name] not in actual[0]:
+        if name not in expected[0] or self.names[name] not in actual[0]:
             return None
         if not np.issubdtype(expected[0][name].dtype, np.floating):
             return None
         return Runs(
             [outputs[name] for outputs in expected],
-            [outputs[self._names[name]] for outputs in actual],
+            [outputs[self.names[name]] for outputs in actual],
             lambda: [outputs[name] for outputs in self._rounded_before_sigmoids],
         )
 

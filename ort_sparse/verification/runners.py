@@ -11,9 +11,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ort_sparse.claims import session_with_report
 from ort_sparse.dependencies import import_onnxruntime
-from ort_sparse.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from ort_sparse.errors import (
+    InvalidArgumentError,
+    InvalidModelError,
+    OrtSparseError,
+    UnsupportedModelError,
+)
 from ort_sparse.onnx_judge import reason_of
+from ort_sparse.regions import RegionsReport
+from ort_sparse.runtime import session, why_no_regions
 from ort_sparse.source import Source
 
 from .agreement import FLOAT16_TOLERANCE, RelativeToLargest, Rule
@@ -23,7 +31,7 @@ from .sigmoids import expose_sigmoid_inputs, sigmoid_inputs
 if TYPE_CHECKING:
     from ort_sparse.converters.tflite import Quantization, TensorSignature
 
-__all__ = ["Runner", "make_runner"]
+__all__ = ["Runner", "make_region_runner", "make_runner"]
 
 Outputs = dict[str, NDArray[Any]]
 
@@ -77,6 +85,19 @@ def make_runner(source: Source, signature: str | None = None) -> Runner:
         return _LiteRtRunner(source.name, source.tflite, signature)
     assert source.onnx is not None
     return _OnnxRunner(source.name, source.onnx)
+
+
+def make_region_runner(source: Source, regions: str) -> tuple[Runner, int] | None:
+    """Return a runner of an ONNX model with regions, and how many were claimed.
+
+    Other runners have no regions. Returns None for a TFLite model, where ``regions`` is off, and
+    where this ONNX Runtime has none.
+    """
+    if source.onnx is None or regions == "off" or why_no_regions() is not None:
+        return None
+    runner = _OnnxRunner(source.name, source.onnx, regions=regions)
+    assert runner.report is not None
+    return runner, runner.report.claimed
 
 
 class _LiteRtRunner:
@@ -145,9 +166,11 @@ class _OnnxRunner:
     quantizes_on_the_fly = False
     output_steps: Mapping[str, float] = {}
 
-    def __init__(self, name: str, model: onnx.ModelProto) -> None:
+    def __init__(self, name: str, model: onnx.ModelProto, *, regions: str = "off") -> None:
         self.name = name
+        self.report: RegionsReport | None = None
         self._model = model
+        self._regions = regions
         self._session = self._load(model)
         with _naming(name):
             self.inputs = inputs_of(model)
@@ -187,8 +210,6 @@ class _OnnxRunner:
             return False  # what cannot be read was not widened by `convert` either
 
     def _load(self, model: onnx.ModelProto) -> Any:
-        from ort_sparse.runtime import session
-
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised
@@ -196,7 +217,12 @@ class _OnnxRunner:
         # on the fly: that is ONNX Runtime's choice, not what the model says.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
-            return session(model, options)
+            if self._regions == "off":
+                return session(model, options, regions="off")
+            created, self.report = session_with_report(model, options, regions=self._regions)
+            return created
+        except OrtSparseError:
+            raise
         except Exception as error:  # onnxruntime's exceptions have no common base
             reason = reason_of(str(error))
             raise InvalidModelError(f"{self.name}: onnxruntime cannot load it: {reason}") from error

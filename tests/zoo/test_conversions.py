@@ -1,4 +1,7 @@
-"""Every network of the zoo, converted and compared with LiteRT's builtin kernels."""
+"""Every network of the zoo, converted and compared with LiteRT's builtin kernels.
+
+Both forms run with regions as well, and are compared with dense ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import pytest
 pytest.importorskip("tensorflow", reason='needs the extra "tflite"')
 pytest.importorskip("ai_edge_litert", reason='needs the extra "tflite"')
 
+from regions.region_check import assert_same, sessions
 from zoo.litert import LiteRT
 
 from ort_sparse import zoo
 from ort_sparse.conversion import convert_and_report
 from ort_sparse.op import OP_TYPE
 from ort_sparse.options import ConvertOptions
+from ort_sparse.verification import inputs_of, random_inputs
 
 TOLERANCE = 2e-5
 
@@ -40,3 +45,7 @@ def test_every_sparse_layer_is_converted_and_the_numbers_are_litert_s(name: str)
     assert conversion.comparison.error <= TOLERANCE
     if entry.published:  # weights, and so files, are as large at every resolution
         assert conversion.model.ByteSize() <= SIZE_RATIO * len(data)
+    for model in (conversion.dense, conversion.model):
+        with_regions = sessions(model)
+        assert with_regions.report.claimed > 0
+        assert assert_same(with_regions, random_inputs(inputs_of(model)))

@@ -1,0 +1,118 @@
+"""Running a model with regions and by ONNX Runtime alone: the same numbers?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from ort_sparse.claims import session_with_report
+from ort_sparse.conversion import densify
+from ort_sparse.op import DOMAIN
+from ort_sparse.regions import RegionNode, RegionsReport
+from ort_sparse.verification.agreement import (
+    TOLERANCE,
+    Absolute,
+    RelativeToLargest,
+    Rounding,
+    Runs,
+    absolute_difference,
+    judge,
+)
+from ort_sparse.verification.inputs import moved
+
+Arrays = dict[str, NDArray[Any]]
+
+OF_ONE = Absolute(1e-6, "the rounding of numbers of size 1 to 8, which these models compute with")
+
+LEVELS = {
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+"""How far ONNX Runtime changes the graph: what regions are asked for is then another one."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """A model as ONNX Runtime runs it alone, and with all regions, on one and two threads."""
+
+    dense: onnxruntime.InferenceSession
+    with_regions: tuple[onnxruntime.InferenceSession, ...]
+    report: RegionsReport
+    reduces: bool
+    """Whether there is a ReduceMean, of which ONNX Runtime gives other shapes without elements."""
+
+    @property
+    def left(self) -> list[RegionNode]:
+        """Nodes that are in no claimed region."""
+        return [
+            node
+            for graph in self.report.graphs
+            for node in graph.nodes
+            if node.region is None or not graph.regions[node.region].claimed
+        ]
+
+
+def options(threads: int = 1, level: str = "all") -> onnxruntime.SessionOptions:
+    created = onnxruntime.SessionOptions()
+    created.log_severity_level = 4
+    created.intra_op_num_threads = threads
+    created.graph_optimization_level = LEVELS[level]
+    return created
+
+
+def dense_session(model: onnx.ModelProto, level: str) -> onnxruntime.InferenceSession:
+    """Return a session of the model's dense form, without the library."""
+    if any(node.domain == DOMAIN for node in model.graph.node):
+        model = densify(model)
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options(1, level), providers=providers
+    )
+
+
+def sessions(model: onnx.ModelProto, level: str = "all", mode: str = "all") -> Sessions:
+    found = [session_with_report(model, options(n, level), regions=mode) for n in (1, 2)]
+    assert found[0][1].graphs == found[1][1].graphs
+    return Sessions(
+        dense_session(model, level),
+        tuple(session for session, _ in found),
+        found[0][1],
+        any(node.op_type == "ReduceMean" for node in model.graph.node),
+    )
+
+
+def assert_same(created: Sessions, feeds: Mapping[str, NDArray[Any]]) -> bool:
+    """Compare all outputs; return False where ONNX Runtime alone does not take the inputs."""
+    names = [output.name for output in created.dense.get_outputs()]
+
+    def run_dense(arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        return created.dense.run(names, dict(arrays))
+
+    try:
+        expected = run_dense(feeds)
+    except Exception:  # it refuses some sizes
+        return False
+    one, two = (session.run(names, dict(feeds)) for session in created.with_regions)
+    for name, a, b in zip(names, one, two, strict=True):
+        assert a.tobytes() == b.tobytes(), f"{name}: one and two threads give other bits"
+    rounded: list[list[NDArray[Any]]] = []
+
+    def changes(position: int) -> list[NDArray[Any]]:
+        if not rounded:
+            rounded.extend(run_dense(arrays) for arrays in moved(dict(feeds), count=4, seed=0))
+        wanted = expected[position]
+        return [np.max([absolute_difference(wanted, run[position]) for run in rounded], axis=0)]
+
+    for position, name in enumerate(names):
+        if created.reduces and expected[position].size == one[position].size == 0:
+            continue
+        runs = Runs([expected[position]], [one[position]], lambda p=position: changes(p))
+        found = judge(name, runs, [RelativeToLargest(TOLERANCE), OF_ONE, Rounding()])
+        assert found.passed, f"{name} {found.shape}: {found.difference} of {found.largest}"
+    return True
