@@ -123,10 +123,11 @@ int survey_make(struct survey* survey, const struct model* model, struct claim_n
     survey->readers = calloc((size_t)model->value_count + 1, sizeof *survey->readers);
     survey->values = malloc((size_t)(model->value_count + 1) * sizeof *survey->values);
     struct region_shape* shapes = malloc(3 * most * sizeof *shapes);
-    const struct room room = {shapes, shapes + most, shapes + 2 * most};
+    struct room room = {0};
     int made = survey->nodes != NULL && survey->values != NULL && survey->shapes != NULL &&
                survey->readers != NULL && shapes != NULL;
     if (made) {
+        room = (struct room){shapes, shapes + most, shapes + 2 * most};
         count_readers(survey);
         for (int i = 0; i < model->value_count; i++) {
             survey->values[i] = model->values[i];

@@ -138,6 +138,7 @@ cdef inline bint read_attribute(
     cdef int type = 0
     cdef size_t bytes = 0, size
     cdef void* data
+    cdef OrtStatus* status
     if not (passed(api, api.OpAttr_GetName(attribute, &out.name), why)
             and passed(api, api.OpAttr_GetType(attribute, &type), why)):
         return False
@@ -145,7 +146,11 @@ cdef inline bint read_attribute(
     size = attribute_size(type)
     if size == 0:
         return True
-    succeeded(api, api.ReadOpAttr(attribute, type, NULL, 0, &bytes))  # says how many
+    status = api.ReadOpAttr(attribute, type, NULL, 0, &bytes)  # no room, but says how much
+    if bytes == 0 and not passed(api, status, why):
+        return False
+    if bytes > 0:
+        succeeded(api, status)
     data = model_builder_allocate(builder, bytes + 1, 1)
     if data == NULL:
         return lacks_memory(why, b"read an attribute")

@@ -8,6 +8,7 @@
 void fake_add_tensor_calls(OrtApi*);
 void fake_add_node_calls(OrtApi*);
 void fake_add_run_calls(OrtApi*);
+void fake_add_graph_calls(OrtApi*);
 
 /* Whether it is the turn of this call to fail (fake_failures.c). */
 int fake_call_is_due(void);

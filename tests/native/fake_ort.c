@@ -30,6 +30,8 @@ long fake_live_objects(void) { return atomic_load(&live_objects); }
 
 static OrtStatus out_of_memory = {ORT_FAIL, "out of memory"};
 
+static const char* get_message(const OrtStatus* status) { return status->message; }
+
 static OrtStatus* create_status(int code, const char* message) {
     if (code == 0) abort();
     OrtStatus* status = fake_create_object(sizeof *status);
@@ -122,25 +124,24 @@ static OrtStatus* get_config(const OrtSessionOptions* options, const char* key, 
 
 enum { MOST_RUNTIMES = 64, NEWEST_API = 24 };
 
-static const OrtEpApi* no_ep_api(void) { return NULL; } /* so the library brings no provider */
-
 static OrtApi table = {
     .CreateStatus = create_status,
     .CreateCustomOpDomain = create_domain,
     .CustomOpDomain_Add = domain_add,
     .AddCustomOpDomain = add_domain,
+    .GetErrorMessage = get_message,
     .ReleaseStatus = fake_release,
     .ReleaseCustomOpDomain = release_domain,
     .AddSessionConfigEntry = add_config,
     .HasSessionConfigEntry = has_config,
     .GetSessionConfigEntry = get_config,
-    .GetEpApi = no_ep_api,
 };
 
 __attribute__((constructor)) static void complete_table(void) {
     fake_add_tensor_calls(&table);
     fake_add_node_calls(&table);
     fake_add_run_calls(&table);
+    fake_add_graph_calls(&table);
 }
 
 const OrtApi* fake_api(void) { return &table; }

@@ -98,6 +98,10 @@ def test_denied_allocations_of_regions(address_programs):
     assert not output.endswith(" 0 numbers were right\n")
 
 
+def test_denied_sessions_of_the_provider(address_programs):
+    assert "sessions survived" in run(address_programs / "test_provider")
+
+
 def test_bad_nodes(address_programs):
     assert "refused" in run(address_programs / "test_bad_nodes")
 
