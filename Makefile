@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml $(wildcard cython_kernels/* cython_kernels/*/*)
 
-.PHONY: demo test test-slow lint format arm64 mutants sanitize fuzz soak compat clean
+.PHONY: demo test test-slow lint format arm64 mutants sanitize fuzz soak compat wheels wheel-check \
+	release-check clean
 
 demo: $(VENV)/installed
 	$(BIN)/ort-sparse demo
@@ -13,12 +14,12 @@ demo: $(VENV)/installed
 # Processes that share the tests out.
 JOBS ?= 2
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow and not compat" -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -m "not slow and not compat and not release" -n $(JOBS) --dist worksteal
 
 # What builds, emulates or installs much (tests/conftest.py says which). Needs Debian, and root where
 # its tools are missing: the three install.sh below tests/.
 test-slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m "slow and not compat" -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -m "slow and not compat and not release" -n $(JOBS) --dist loadgroup
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -68,6 +69,29 @@ soak: $(VENV)/installed
 # pyenv: PYENV_VERSION=3.11.7:3.12.1:3.13.0 make compat
 compat: $(VENV)/installed
 	$(BIN)/python -m pytest -rA -m compat tests/packaging/test_compatibility.py
+
+# What users install, in dist/: wheels for x86-64 and ARM64, the source distribution, and the library
+# alone. Needs Debian, and root where GCC for the other machine is missing; the rest is from PyPI.
+RELEASE := build/release-tools
+wheels: $(RELEASE)/installed
+	tests/arm64/install.sh
+	rm -rf dist
+	$(RELEASE)/bin/python -m release
+
+# The wheel for this machine, and what can be said of all files without running them.
+wheel-check: $(VENV)/installed $(RELEASE)/installed
+	$(BIN)/python -m pytest -rA -m "release and not complete" tests/release
+
+# Everything: all Pythons on PATH (with pyenv as for compat), oldest and newest onnxruntime, ARM64 in
+# emulation, and a second build that must give the same bytes.
+release-check: $(VENV)/installed wheels
+	$(BIN)/python -m pytest -rA -m release tests/release
+
+$(RELEASE)/installed: pyproject.toml
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --upgrade pip
+	$(RELEASE)/bin/pip install --quiet --group release
+	touch $@
 
 $(VENV)/installed: $(NATIVE)
 	$(PYTHON) -m venv $(VENV)

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
+import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+MACHINES = ("x86_64", "aarch64")
+if sys.platform != "linux" or platform.machine() not in MACHINES:
+    sys.exit(
+        f"ort_sparse runs on Linux on {' and '.join(MACHINES)}, but this is {platform.system()} on "
+        f"{platform.machine()}"
+    )
+
+# One build serves every Python from 3.11 on, by Python's limited API; what it costs says
+# benchmarks/calls.py. Pythons without the GIL have no such API, and get a build of their own.
+LIMITED_API = os.environ.get("ORT_SPARSE_LIMITED_API", "1") != "0" and not sysconfig.get_config_var(
+    "Py_GIL_DISABLED"
+)
 
 SOURCES = Path("cython_kernels")
 LIBRARY = Path("lib", "libort_sparse.so")
@@ -25,6 +42,7 @@ LIBRARY_LINK_FLAGS = [
     f"-Wl,--version-script={SOURCES / 'libort_sparse.map'}",
     "-Wl,-z,defs",  # a Python symbol on the run path fails the build
     "-Wl,-z,nodelete",  # OpenMP's threads outlive the last session, so the code must stay
+    "-Wl,-soname,libort_sparse.so",
     *(f"-l{name}" for name in SYSTEM_LIBRARIES),
 ]
 
@@ -46,7 +64,10 @@ class BuildNative(build_ext):
 
     def copy_extensions_to_source(self) -> None:
         super().copy_extensions_to_source()
-        source = Path(self.get_ext_fullpath("ort_sparse._native")).parent / LIBRARY
+        module = Path(self.get_ext_fullpath("ort_sparse._native"))
+        for older in set(module.parent.glob("_native.*.so")) - {module}:
+            older.unlink()  # Python would prefer one for its version to one for all
+        source = module.parent / LIBRARY
         source.parent.mkdir(parents=True, exist_ok=True)
         self.copy_file(os.fspath(Path(self.build_lib, "ort_sparse", LIBRARY)), os.fspath(source))
 
@@ -71,9 +92,16 @@ native = Extension(
     depends=[str(path) for path in SOURCES.rglob("*.[hp]*")],
     extra_compile_args=COMPILE_FLAGS,
     libraries=SYSTEM_LIBRARIES,
+    define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED_API else [],
+    py_limited_api=LIMITED_API,
 )
 
+# What shows the description of a package knows nothing of the files that the README links to.
+DESCRIPTION = re.sub(r"\[([^]]+)\]\((?!https:)[^)]+\)", r"\1", Path("README.md").read_text("utf-8"))
+
 setup(
+    long_description=DESCRIPTION,
+    long_description_content_type="text/markdown",
     ext_modules=cythonize(
         [native],
         include_path=[str(SOURCES)],
@@ -87,4 +115,5 @@ setup(
         },
     ),
     cmdclass={"build_ext": BuildNative},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED_API else {},
 )

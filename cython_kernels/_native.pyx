@@ -93,12 +93,19 @@ def fma_peak(str isa):
     return peak
 
 
-cdef int element_type(Py_buffer* view) except -1:
-    formats = {
-        b"f": TENSOR_FLOAT, b"e": TENSOR_FLOAT16,
-        b"B": TENSOR_UINT8, b"H": TENSOR_UINT16, b"i": TENSOR_INT32,
-    }
-    return formats.get(view.format, 0)
+cdef int element_type(const Py_buffer* view) noexcept:
+    if view.format == NULL or view.format[0] == 0 or view.format[1] != 0:
+        return 0
+    cdef char code = view.format[0]
+    if code == c"f":
+        return TENSOR_FLOAT
+    if code == c"e":
+        return TENSOR_FLOAT16
+    if code == c"B":
+        return TENSOR_UINT8
+    if code == c"H":
+        return TENSOR_UINT16
+    return TENSOR_INT32 if code == c"i" else 0
 
 
 cdef refusal(Status* why):
@@ -111,30 +118,35 @@ cdef class _Array:
     cdef Py_buffer view
     cdef Tensor described
 
-    def __cinit__(self, name, array, bint writable=False):
+    def __cinit__(self):
         memset(&self.view, 0, sizeof(Py_buffer))
         memset(&self.described, 0, sizeof(Tensor))
-        flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS
-        try:
-            PyObject_GetBuffer(array, &self.view, flags | PyBUF_WRITABLE if writable else flags)
-        except (BufferError, ValueError) as error:
-            raise InvalidArgumentError(f"{name}: cannot be used: {error}") from error
-        if self.view.ndim > TENSOR_MAX_RANK:
-            raise InvalidArgumentError(
-                f"{name}: must have rank at most {TENSOR_MAX_RANK}, but has rank {self.view.ndim}")
-        self.described.given = True
-        self.described.data = self.view.buf
-        self.described.element_type = element_type(&self.view)
-        self.described.rank = self.view.ndim
-        for axis in range(self.view.ndim):
-            self.described.dims[axis] = self.view.shape[axis]
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
 
 
+cdef _Array any_array(str name, array, int flags=0):
+    """Describe an array; `flags` of the buffer protocol may ask for more than is needed to read."""
+    cdef _Array found = _Array.__new__(_Array)
+    try:
+        PyObject_GetBuffer(array, &found.view, flags | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    except (BufferError, ValueError) as error:
+        raise InvalidArgumentError(f"{name}: cannot be used: {error}") from error
+    if found.view.ndim > TENSOR_MAX_RANK:
+        raise InvalidArgumentError(
+            f"{name}: must have rank at most {TENSOR_MAX_RANK}, but has rank {found.view.ndim}")
+    found.described.given = True
+    found.described.data = found.view.buf
+    found.described.element_type = element_type(&found.view)
+    found.described.rank = found.view.ndim
+    for axis in range(found.view.ndim):
+        found.described.dims[axis] = found.view.shape[axis]
+    return found
+
+
 cdef _Array float_array(str name, array):
-    found = _Array(name, array)
+    cdef _Array found = any_array(name, array)
     if found.described.element_type != TENSOR_FLOAT:
         raise InvalidArgumentError(f"{name}: must be float32, but is not")
     return found
@@ -160,7 +172,7 @@ cdef class Layer:
         cdef int64_t sizes[SPMM_AXES]
         cdef int i
         sparse_conv_set_defaults(&op)
-        kept = {name: _Array(name, array) for name, array in arrays.items()}
+        kept = {name: any_array(name, array) for name, array in arrays.items()}
         for i in range(SPARSE_CONV_INPUT_COUNT):
             found = kept.get(sparse_conv_inputs[i].name.decode())
             if found is not None:
@@ -204,8 +216,8 @@ cdef class Layer:
 
         Return the seconds that the computation took.
         """
-        cdef _Array x_array = _Array("X", x)
-        cdef _Array y_array = _Array("Y", y, writable=True)
+        cdef _Array x_array = any_array("X", x)
+        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
         cdef _Array residual_array = None
         cdef spmm_shape shape
         cdef spmm_job job
@@ -218,7 +230,7 @@ cdef class Layer:
                 &self.strides, self.layer, &x_array.described, &shape, y_dims, &why):
             raise refusal(&why)
         if residual is not None:
-            residual_array = _Array("residual", residual)
+            residual_array = any_array("residual", residual)
             if not sparse_conv_check_like_y(
                     &residual_array.described, b"residual", y_dims, rank, &why):
                 raise refusal(&why)
@@ -304,7 +316,7 @@ cdef class Conv:
     def run(self, x, y, bint parallel):
         """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
         cdef _Array x_array = float_array("X", x)
-        cdef _Array y_array = _Array("Y", y, writable=True)
+        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
         cdef const int64_t* dims = x_array.described.dims
         cdef conv_job job
         cdef int64_t task

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .runtime import get_library_path, register, session
     from .verification import verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BlockCSR",

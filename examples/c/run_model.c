@@ -3,8 +3,10 @@
  *     run_model MODEL.onnx libort_sparse.so
  *
  * Fills the input with a ramp from -1 to 1, dynamic sizes with 1, and prints the first output, one
- * number a line. The only line that an application needs for SparseConv1x1 is marked. To compile,
- * in this folder, with an unpacked release of ONNX Runtime for C in $ORT:
+ * number a line. The only line that an application needs for SparseConv1x1 is marked.
+ * CMakeLists.txt defines ORT_SPARSE_LINKED and links the library, which is then not loaded by its
+ * path. To compile without CMake, in this folder, with an unpacked release of ONNX Runtime for C in
+ * $ORT:
  *
  *     cc -std=c11 -o run_model run_model.c -I"$ORT/include" -L"$ORT/lib" -lonnxruntime
  *
@@ -19,6 +21,13 @@
 #include <onnxruntime_c_api.h>
 #else
 #include "onnxruntime_abi.h"
+#endif
+
+#ifdef ORT_SPARSE_LINKED
+#include <ort_sparse.h>
+enum { ARGUMENTS = 2 };
+#else
+enum { ARGUMENTS = 3 };
 #endif
 
 static const OrtApi* ort;
@@ -80,14 +89,19 @@ int main(int argc, char** argv) {
     OrtValue* output = NULL;
     char *input_name, *output_name;
     float* data;
-    if (argc != 3) {
-        fprintf(stderr, "usage: run_model MODEL.onnx libort_sparse.so\n");
+    if (argc != ARGUMENTS) {
+        fprintf(stderr, "usage: run_model MODEL.onnx%s\n",
+                ARGUMENTS == 3 ? " libort_sparse.so" : "");
         return 2;
     }
     ort = OrtGetApiBase()->GetApi(ORT_API_VERSION);
     check(ort->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "run_model", &env));
     check(ort->CreateSessionOptions(&options));
+#ifdef ORT_SPARSE_LINKED
+    check(RegisterCustomOps(options, OrtGetApiBase())); /* all that SparseConv1x1 needs */
+#else
     check(ort->RegisterCustomOpsLibrary_V2(options, argv[2])); /* all that SparseConv1x1 needs */
+#endif
     check(ort->CreateSession(env, argv[1], options, &session));
     check(ort->GetAllocatorWithDefaultOptions(&allocator));
     check(ort->SessionGetInputName(session, 0, allocator, &input_name));

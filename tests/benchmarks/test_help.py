@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
+    ["benchmarks/deployment.py"],
     ["benchmarks/fit_cost_model.py"],
     ["benchmarks/kernels.py"],
     ["benchmarks/layers.py"],

@@ -1,6 +1,7 @@
-"""Convert, check and run a model with whatever is installed; prints the versions as JSON.
+"""Convert, check and run a model with whatever is installed; prints what was found as JSON.
 
-A program of its own: test_compatibility.py runs it in environments of many versions.
+A program of its own: test_compatibility.py and tests/release run it in environments of many
+versions. With --in-process it starts no other program, which an emulator cannot do.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from onnx import TensorProto, helper, numpy_helper
 from oracle import random_op, sparse_conv
 
 import ort_sparse
-from ort_sparse.kernels import Layer
+from ort_sparse import _native
+from ort_sparse.kernels import Layer, microkernels, supported_isas
 from ort_sparse.op import Activation
 
-PACKAGES = ("onnxruntime", "numpy", "onnx", "onnx-ir", "protobuf", "rich", "typer")
+PACKAGES = ("ort-sparse", "onnxruntime", "numpy", "onnx", "onnx-ir", "protobuf", "rich", "typer")
 
 
 def check_operator() -> None:
@@ -39,14 +41,27 @@ def check_operator() -> None:
         model = sparse_model(op, ["n", 24, "h", "w"], residual=added is not None)
         feeds = {"X": x} if added is None else {"X": x, "R": added}
         expected = sparse_conv(op, x, added)
-        for threading in ("session", "openmp"):
+        for threading in threadings():
             (y,) = ort_sparse.session(model, threading=threading).run(None, feeds)
             np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)
         np.testing.assert_allclose(Layer(op)(x, added), expected, rtol=0, atol=1e-4)
 
 
+def threadings() -> list[str]:
+    """Return the ways of threading; where there is no OpenMP, it must be refused."""
+    if _native.openmp_problem() is None:
+        return ["session", "openmp"]
+    said = ""
+    try:
+        ort_sparse.register(onnxruntime.SessionOptions(), threading="openmp")
+    except ort_sparse.MissingDependencyError as error:
+        said = str(error)
+    assert "libgomp.so.1" in said
+    return ["session"]
+
+
 def check_conversion(folder: Path) -> None:
-    """Convert a dense model by call and by command, and compare with dense ONNX Runtime."""
+    """Convert a dense model, and compare with dense ONNX Runtime."""
     dense = _dense_model()
     sparse = ort_sparse.convert(dense, layers="all")
     onnx.checker.check_model(sparse, check_custom_domain=True)
@@ -62,6 +77,9 @@ def check_conversion(folder: Path) -> None:
         atol=1e-4,
     )
     onnx.save(dense, folder / "dense.onnx")
+
+
+def check_commands(folder: Path) -> None:
     for command in (
         ["convert", "dense.onnx", "-o", "sparse.onnx", "--layers", "all"],
         ["verify", "dense.onnx", "sparse.onnx"],
@@ -94,8 +112,15 @@ def main() -> None:
     check_operator()
     with tempfile.TemporaryDirectory() as folder:
         check_conversion(Path(folder))
-    versions = {"python": platform.python_version()}
-    print(json.dumps(versions | {name: importlib.metadata.version(name) for name in PACKAGES}))
+        if "--in-process" not in sys.argv:
+            check_commands(Path(folder))
+    found = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "isas": supported_isas(),
+        "microkernels": len(microkernels()),
+    }
+    print(json.dumps(found | {name: importlib.metadata.version(name) for name in PACKAGES}))
 
 
 if __name__ == "__main__":

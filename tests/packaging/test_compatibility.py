@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from environments import (
+    OLDEST_OF_PYTHON,
+    find_python,
+    make_environment,
+    oldest_runtime,
+    this_python,
+)
 from packaging.requirements import Requirement
 
 TESTS = Path(__file__).parents[1]
@@ -30,15 +35,6 @@ RUNTIMES = {  # every second minor version, spread over those of NumPy; 1.17 and
     "1.29": "1.26",
     "1.31": "2.0",
 }
-OLDEST_OF_PYTHON = {  # the oldest onnxruntime that has a wheel
-    "3.12": ("1.17", "1.26"),
-    "3.13": ("1.20", "2.1"),
-    "3.14": ("1.24", "2.3"),
-}
-
-
-def this_python() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def floors() -> list[str]:
@@ -60,7 +56,9 @@ def matrix() -> list:
         for runtime, numpy in RUNTIMES.items()
     }
     for python, (runtime, numpy) in OLDEST_OF_PYTHON.items():
-        oldest = [f"onnxruntime=={runtime}.*", f"numpy=={numpy}.*"]
+        if python == here:
+            continue
+        oldest = oldest_runtime(python)
         full[f"Python {python}, onnxruntime {runtime}, NumPy {numpy}"] = (python, oldest)
         full[f"Python {python}, newest"] = (python, [])
     return [
@@ -69,49 +67,10 @@ def matrix() -> list:
     ]
 
 
-def find_python(version: str) -> str:
-    if version == this_python():
-        return sys.executable
-    path = shutil.which(f"python{version}")
-    # pyenv puts programs on PATH that only say that this version is not the chosen one.
-    if path is None or subprocess.run([path, "-V"], check=False, capture_output=True).returncode:
-        pytest.skip(f"python{version} is not on PATH")
-    return path
-
-
-@pytest.fixture(scope="session")
-def wheel_for(wheel, source_distribution, tmp_path_factory):
-    """Build the wheel for a Python from the source distribution, once."""
-    built = {sys.executable: wheel}
-
-    def build(python: str) -> Path:
-        if python not in built:
-            folder = tmp_path_factory.mktemp("wheel")
-            command = [python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder]
-            subprocess.run([*command, source_distribution], check=True)
-            (built[python],) = folder.glob("*.whl")
-        return built[python]
-
-    return build
-
-
 @pytest.mark.parametrize(("version", "requirements"), matrix())
-def test_works_with(version, requirements, wheel_for, tmp_path):
+def test_works_with(version, requirements, wheel, tmp_path):
     python = find_python(version)
-    environment = tmp_path / "venv"
-    subprocess.run([python, "-m", "venv", "--without-pip", environment], check=True)
-    inside = environment / "bin" / "python"
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        inside,
-        "install",
-        "--quiet",
-        "--no-compile",
-    ]
-    subprocess.run([*install, f"{wheel_for(python)}[cpu]", *requirements], check=True)
+    inside = make_environment(python, tmp_path / "venv", [f"{wheel}[cpu]", *requirements])
     done = subprocess.run(
         [inside, CHECK],
         check=False,
