@@ -387,7 +387,7 @@ cdef class Pool:
     def run(self, x, y, bint parallel):
         """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
         cdef _Array x_array = float_array("X", x)
-        cdef _Array y_array = _Array("Y", y, writable=True)
+        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
         cdef const int64_t* dims = x_array.described.dims
         cdef pool_job job
         cdef int64_t task
