@@ -359,15 +359,15 @@ class Pool:
             isa=isa,
         )
 
-    def __call__(self, x: NDArray[Any], *, parallel: bool = True) -> NDArray[np.float32]:
+    def __call__(self, x: NDArray[Any], *, parallel: bool | None = None) -> NDArray[np.float32]:
         """Apply the layer.
 
         Parameters
         ----------
         x : ndarray, shape (batch, channels, height, width), float32
             C-contiguous.
-        parallel : bool
-            Whether to use an OpenMP team; the numbers are the same.
+        parallel : bool, optional
+            Whether to use an OpenMP team, as of a `Layer`; the numbers are the same.
 
         Returns
         -------
