@@ -87,10 +87,9 @@ wheel-check: $(VENV)/installed $(RELEASE)/installed
 release-check: $(VENV)/installed wheels
 	$(BIN)/python -m pytest -rA -m release tests/release
 
-$(RELEASE)/installed: pyproject.toml
+$(RELEASE)/installed: release/requirements.txt
 	$(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/pip install --quiet --upgrade pip
-	$(RELEASE)/bin/pip install --quiet --group release
+	$(RELEASE)/bin/pip install --quiet --requirement release/requirements.txt
 	touch $@
 
 $(VENV)/installed: $(NATIVE)

@@ -28,7 +28,8 @@ from ort_sparse.files import write_model
 from ort_sparse.options import ConvertOptions
 
 APPLICATION = Path(__file__).with_name("deployment_app.py")
-HEADINGS = ["", "file, MB", "first result, ms", "resident, MB", "private, MB", "two: both, MB"]
+HEADINGS = ["", "file, MB", "first result, ms", "processor, ms", "resident, MB", "private, MB"]
+HEADINGS += ["two processes, MB"]
 MEGABYTE = 1e6
 
 
@@ -56,7 +57,8 @@ def deployment_rows(path: Path, folder: Path, runs: int) -> list[list[object]]:
             name = f"{form}, weights {'mapped from a file of their own' if external else 'inside'}"
             target = folder / f"{form}{'-external' if external else ''}.onnx"
             write_model(target, model, external_data=external)
-            sizes[name] = sum(file.stat().st_size for file in folder.glob(f"{target.name}*"))
+            files = folder.glob(f"{target.name}*")
+            sizes[name] = sum(file.stat().st_size for file in files)
             commands[name] = [sys.executable, str(APPLICATION), str(target)]
             if form == "sparse":
                 commands[name].append(ort_sparse.get_library_path())
@@ -70,12 +72,13 @@ def deployment_rows(path: Path, folder: Path, runs: int) -> list[list[object]]:
         both = two_at_once(commands[name])
         figures = [sizes[name], middle["resident"], middle["private"], both]
         file, resident, private, shared = (f"{figure / MEGABYTE:.1f}" for figure in figures)
-        rows.append([name, file, f"{middle['seconds'] * 1e3:.0f}", resident, private, shared])
+        times = [f"{middle[key] * 1e3:.0f}" for key in ("seconds", "processor")]
+        rows.append([name, file, *times, resident, private, shared])
     return rows
 
 
 def start(command: list[str]) -> dict[str, float]:
-    """Run the application; return seconds to its first result, and its memory in bytes."""
+    """Run the application; return seconds to its first result, and what it says of itself."""
     began = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -1,7 +1,7 @@
 """Builds the wheels, the source distribution and the archives of the library.
 
     make wheels                              into dist/
-    python -m release --output FOLDER        with the tools of [dependency-groups] installed
+    python -m release --output FOLDER        with release/requirements.txt installed
 
 The same commit gives the same bytes. GCC compiles, for both machines on either: the kernels are
 tuned and measured with it. Zig links, since it brings the symbols of glibc 2.28 for both. As a
@@ -86,8 +86,10 @@ def build_wheel(machine: Machine, source: Path, folder: Path) -> Path:
     outdir = folder / machine.name
     run_build("--wheel", platform, "--outdir", outdir, source, env=environment)
     (wheel,) = outdir.glob("*.whl")
-    shown = run([sys.executable, "-m", "auditwheel", "show", wheel])
-    found = re.search(rf'consistent with[^"]*"manylinux_2_(\d+)_{machine.name}"', shown)
+    shown = " ".join(run([sys.executable, "-m", "auditwheel", "show", wheel]).split())
+    found = re.search(
+        rf'with the following platform tag: "manylinux_2_(\d+)_{machine.name}"', shown
+    )
     if found is None or int(found[1]) > int(GLIBC.partition(".")[2]):
         sys.exit(f"{wheel.name}: must be what its name says, but auditwheel shows: {shown}")
     return wheel
