@@ -87,9 +87,7 @@ def build_wheel(machine: Machine, source: Path, folder: Path) -> Path:
     run_build("--wheel", platform, "--outdir", outdir, source, env=environment)
     (wheel,) = outdir.glob("*.whl")
     shown = " ".join(run([sys.executable, "-m", "auditwheel", "show", wheel]).split())
-    found = re.search(
-        rf'with the following platform tag: "manylinux_2_(\d+)_{machine.name}"', shown
-    )
+    found = re.search(rf'the following platform tag: "manylinux_2_(\d+)_{machine.name}"', shown)
     if found is None or int(found[1]) > int(GLIBC.partition(".")[2]):
         sys.exit(f"{wheel.name}: must be what its name says, but auditwheel shows: {shown}")
     return wheel
