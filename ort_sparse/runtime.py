@@ -106,7 +106,11 @@ def register(
     try:
         options.register_custom_ops_library(path)
     except Exception as error:  # the classes of ONNX Runtime have no other base
-        raise MissingDependencyError(why_not_loaded(path) or str(error)) from error
+        reason = why_not_loaded(path)
+        is_setting = type(error).__name__ == "InvalidArgument" and "libgomp" not in str(error)
+        if reason is None and is_setting:
+            raise InvalidArgumentError(str(error)) from error
+        raise MissingDependencyError(reason or str(error)) from error
 
 
 def check_regions(regions: str) -> None:

@@ -11,8 +11,8 @@ struct OrtApiBase;
 struct OrtSessionOptions;
 struct OrtStatus;
 
-/* Makes SparseConv1x1 known to the sessions of these options. Returns NULL, or what went wrong, which
- * the caller releases. */
+/* Makes SparseConv1x1 known to the sessions of these options. Returns NULL, or what went wrong,
+ * which the caller releases. */
 struct OrtStatus* RegisterCustomOps(struct OrtSessionOptions* options,
                                     const struct OrtApiBase* base);
 
