@@ -14,7 +14,7 @@ from ort_sparse.report.units import format_bytes, format_shape
 
 from . import charts, facts, pictures
 from .page import Origin, render
-from .regions import draw_graph, region_table
+from .regions import Drawing, draw_graph, region_table
 from .tables import Cell, Column, Row, Table, number, text
 
 if TYPE_CHECKING:
@@ -96,11 +96,12 @@ def inspection_page(
         kinds=_kind_table(stored),
         largest=_largest_table(stored),
         regions=regions,
-        graphs=[
-            (draw_graph(graph), region_table(graph))
-            for graph in (regions.graphs if regions else ())
-        ],
+        graphs=[] if regions is None else _graphs(regions),
     )
+
+
+def _graphs(regions: RegionsReport) -> list[tuple[Drawing, Table]]:
+    return [(draw_graph(graph), region_table(graph, regions.mode)) for graph in regions.graphs]
 
 
 def _matrices(conversion: Conversion, min_sparsity: float) -> dict[str, BlockCSR]:
