@@ -109,7 +109,12 @@ def test_each_batch_is_measured_with_each_number_of_threads(dense_path, tmp_path
         (3, 2),
     ]
     text = page.read_text()
-    for label in ("Latencies, batch 1", "Latencies, batch 3", "sparse, 2 threads", "dense.onnx"):
+    for label in (
+        "Latencies, batch 1",
+        "Latencies, batch 3",
+        "custom ops, 2 threads",
+        "dense.onnx",
+    ):
         assert label in text
 
 

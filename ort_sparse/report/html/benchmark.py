@@ -24,6 +24,9 @@ __all__ = ["benchmark_page"]
 BASELINE = "dense"
 """The engine that others are compared with."""
 
+ENGINES = {"sparse": "custom ops"}
+"""What engines are called, as in the tables that ``bench`` prints; others as they are."""
+
 
 def benchmark_page(origin: Origin, results: Sequence[Benchmark]) -> bytes:
     """Return the page of measurements of one model.
@@ -43,7 +46,8 @@ def benchmark_page(origin: Origin, results: Sequence[Benchmark]) -> bytes:
             ("instruction set of the sparse kernels", results[0].isa),
             ("ONNX Runtime", import_onnxruntime().__version__),
             ("runs of each engine", str(max(len(taken) for taken in results[0].times.values()))),
-            ("largest difference of the outputs", f"{max(r.error for r in results):.1e}"),
+            ("largest difference of the outputs", f"{_error(results):.1e}"),
+            ("regions", _regions(results[0])),
         ],
         latencies=_latency_table(results),
         distributions=[
@@ -56,6 +60,18 @@ def benchmark_page(origin: Origin, results: Sequence[Benchmark]) -> bytes:
             if result.layers is not None
         ],
     )
+
+
+def _error(results: Sequence[Benchmark]) -> float:
+    return max(max(r.error, r.regions.error if r.regions else 0.0) for r in results)
+
+
+def _regions(result: Benchmark) -> str:
+    """Return what ran as regions, or why nothing did."""
+    times = result.regions
+    if times is None:
+        return result.no_regions or "not measured"
+    return f"{times.claimed} with {times.claimed_nodes} nodes, of the {times.form} model"
 
 
 def _threads(count: int) -> str:
@@ -86,14 +102,14 @@ def _latency_table(results: Sequence[Benchmark]) -> Table:
                     [
                         number(result.batch),
                         number(result.threads),
-                        text(engine),
+                        text(ENGINES.get(engine, engine)),
                         number(low, ".3f"),
                         number(median, ".3f"),
                         number(high, ".3f"),
                         number(baseline / median, ".2f", unit="x"),
                         number(1e3 * result.batch / median, ".1f"),
                     ],
-                    state=engine,
+                    state=ENGINES.get(engine, engine),
                 )
             )
     return table
@@ -102,7 +118,7 @@ def _latency_table(results: Sequence[Benchmark]) -> Table:
 def _distributions(results: Sequence[Benchmark]) -> Any:
     """Draw the runs of one size of the batch."""
     times = {
-        f"{engine}, {_threads(result.threads)}": taken
+        f"{ENGINES.get(engine, engine)}, {_threads(result.threads)}": taken
         for result in results
         for engine, taken in result.times.items()
     }
