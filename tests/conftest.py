@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ IN_CI = os.environ.get("CI") == "true"
 SLOW = {
     "arm64": "a cross compiler, an emulator, a wheel for another machine",
     "browser": "a real browser",
+    "examples/test_prune_and_deploy_example.py": "an environment with PyTorch, training",
     "mutants": "hundreds of damaged models",
     "native": "builds with sanitizers",
     "packaging/test_compatibility.py": "environments with other versions of packages",
@@ -34,7 +37,7 @@ SLOW = {
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 
-BUILDS = ("arm64", "native", "packaging", "provider/test_provider_versions.py")
+BUILDS = ("arm64", "examples", "native", "packaging", "provider/test_provider_versions.py")
 """Rooms that build in the folder of the project: one process at a time does that."""
 
 # Programs that tests start and interrupt would ignore SIGINT if this process did, as it does where
@@ -88,6 +91,24 @@ def shared_models() -> Path:
 def data_folder() -> Path:
     """Folder of the files that tests read; each lies beside the script that made it."""
     return PROJECT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory) -> Path:
+    """Folder with the source distribution, and the wheel that is built from that."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", folder, PROJECT],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions) -> Path:
+    (path,) = distributions.glob("*.whl")
+    return path
 
 
 @pytest.fixture

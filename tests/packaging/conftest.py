@@ -1,4 +1,4 @@
-"""The distributions, built once."""
+"""Where distributions are installed."""
 
 from __future__ import annotations
 
@@ -7,26 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def distributions(tmp_path_factory) -> Path:
-    """Folder with the source distribution, and the wheel that is built from that."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, PROJECT],
-        check=True,
-        capture_output=True,
-    )
-    return folder
-
-
-@pytest.fixture(scope="session")
-def wheel(distributions) -> Path:
-    (path,) = distributions.glob("*.whl")
-    return path
 
 
 @pytest.fixture
