@@ -148,7 +148,7 @@ static double bound_of_two(const char* op, double a, double bound_a, double b, d
     if (op[0] == 'D') {
         if (fabs(b) <= 2 * bound_b) return INFINITY;
         bound = 2 * (bound_a + fabs(y) * bound_b) / fabs(b);
-    } else if (op[1] == 'u' || op[0] == 'P') {
+    } else if ((op[0] == 'M' && op[1] == 'u') || op[0] == 'P') {
         bound = bound_a * fmax(1, fabs(b)) + fabs(a) * bound_b + bound_a * bound_b;
     }
     return bound + oracle_rounded(y, 2) + oracle_rounded(bound, 2);
