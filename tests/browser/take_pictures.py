@@ -1,7 +1,7 @@
-"""Draws the pictures of docs/PAGES.md: ``take_pictures.py INSPECTION LATENCIES FOLDER``.
+"""Draws the pictures of docs/PAGES.md: ``take_pictures.py INSPECTION FOLDER``.
 
-The first two are pages of ``ort-sparse inspect`` and ``bench``; the picture of regions is of the
-invented report that the tests have.
+The first is a page of ``ort-sparse inspect``; the pictures of regions and of latencies are of what
+the tests invent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from report.page_models import chain, inspect_page, regions_report
+from report.page_models import bench_page, chain, inspect_page, regions_report
 
 COLOURS = 64
 """Of a picture, so that it stays small."""
@@ -38,13 +38,15 @@ def take(browser, page, place, target, *, whole=False, **options):
     context.close()
 
 
-def main(inspection, latencies, folder):
+def main(inspection, folder):
     folder.mkdir(exist_ok=True)
     program = shutil.which("chromium-headless-shell")
     with sync_playwright() as running, tempfile.TemporaryDirectory() as temporary:
         browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
         example = Path(temporary, "regions.html")
         model = Path(temporary, "model.onnx")
+        latencies = Path(temporary, "latencies.html")
+        latencies.write_bytes(bench_page(model))
         example.write_bytes(inspect_page(model, chain(3), regions=regions_report()))
         take(browser, inspection, "body", folder / "inspection.png", **DESKTOP)
         take(browser, inspection, "#layer-24", folder / "zeros.png", **DESKTOP)
