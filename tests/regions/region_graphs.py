@@ -91,12 +91,14 @@ def check_random_graph(rng: Random, opset: int, level: str) -> Sessions:
 
 
 def layer_alone(name: str, seed: int) -> tuple[onnx.ModelProto, tuple[int, ...]] | None:
-    """Return a model of one layer between its input and a Neg, and its input's shape."""
+    """Return a model of one layer before a Neg, alone or behind a sparse one, and X's shape."""
     rng = Random(f"{name} {seed}")
     m = Maker(rng, rng.choice(OPSETS))
     rank = rng.choice([2, 3, 4, 4])
     shape = (rng.randint(1, 3), rng.randint(1, 24), *(rng.randint(1, 20) for _ in range(rank - 2)))
     x = m.input(shape, ("n", *shape[1:]))
+    if seed % 4 >= 2:  # what follows a layer may become a part of it
+        x = pointwise_sparse(m, x) or x
     y = LAYERS[name](m, x)
     if y is None:
         return None
