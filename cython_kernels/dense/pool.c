@@ -65,9 +65,7 @@ void pool_layer_destroy(struct pool_layer* layer) { free(layer); }
 
 /* --- The plan. */
 
-/* As ONNX Runtime: a kernel that is larger than the padded input by less than a stride has one
- * window. Returns -1 if it is larger by more. */
-static int64_t output_size(const struct pool_geometry* g, int axis, int64_t input_size) {
+int64_t pool_output_size(const struct pool_geometry* g, int axis, int64_t input_size) {
     const int64_t stride = g->stride[axis];
     const int64_t rest = input_size + g->pad_begin[axis] + g->pad_end[axis] -
                          g->dilation[axis] * (g->kernel[axis] - 1) - 1;
@@ -128,7 +126,7 @@ static int set_sizes(struct pool_plan* plan, const int64_t input_size[], struct 
                                (long long)input_size[axis]);
         }
         plan->input_size[axis] = input_size[axis];
-        plan->output_size[axis] = output_size(g, axis, input_size[axis]);
+        plan->output_size[axis] = pool_output_size(g, axis, input_size[axis]);
         if (plan->output_size[axis] < 0) {
             return status_fail(
                 status, STATUS_INVALID,

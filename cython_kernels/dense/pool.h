@@ -25,6 +25,10 @@ struct pool_geometry {
     int count_include_pad; /* an average counts padding, but not what is beyond */
 };
 
+/* Pixels of Y along an axis, for so many of X. As with ONNX Runtime, a kernel that is larger than
+ * the padded input by less than a stride has one window; -1 if it is larger by more. */
+int64_t pool_output_size(const struct pool_geometry*, int axis, int64_t input_size);
+
 struct pool_layer;
 
 /* Returns NULL with the status filled in where the geometry breaks a rule or memory is short. */

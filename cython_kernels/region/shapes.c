@@ -12,7 +12,8 @@
 
 /* How an unknown size comes from another one. */
 struct derivation {
-    int64_t from, extent, stride, padding, rounds_up;
+    int64_t from, extent, stride, padding;
+    int kind; /* of windows: a convolution's, a pool's, or a pool's that are rounded up */
     int64_t size;
 };
 
@@ -41,7 +42,7 @@ static int64_t derive(struct region_sizes* sizes, struct derivation wanted) {
     for (int i = 0; i < sizes->count; i++) {
         const struct derivation* d = &sizes->derivations[i];
         if (d->from == wanted.from && d->extent == wanted.extent && d->stride == wanted.stride &&
-            d->padding == wanted.padding && d->rounds_up == wanted.rounds_up) {
+            d->padding == wanted.padding && d->kind == wanted.kind) {
             return d->size;
         }
     }
@@ -94,7 +95,8 @@ static int is_known(int64_t size) { return size >= 0; }
 
 struct window {
     int64_t extent, stride, pad_begin, pad_end;
-    int rounds_up;
+    const struct pool_geometry* pool; /* which has rules of its own, or NULL */
+    int axis;                         /* of the pool */
 };
 
 /* The number of windows along an axis, as ONNX says; -1 if there is none. */
@@ -106,24 +108,31 @@ static int64_t window_count(const struct window* w, int64_t size, struct region_
                                                  .extent = w->extent,
                                                  .stride = w->stride,
                                                  .padding = w->pad_begin << 32 | w->pad_end,
-                                                 .rounds_up = w->rounds_up});
+                                                 .kind = w->pool == NULL      ? 0
+                                                         : w->pool->ceil_mode ? 2
+                                                                              : 1});
     }
-    if (size > INT_MAX || size + padding < w->extent) return -1;
-    int64_t steps = size + padding - w->extent;
-    int64_t count = (w->rounds_up ? divide_up(steps, w->stride) : steps / w->stride) + 1;
-    /* No window may begin in the padding at the end. */
-    if (w->rounds_up && (count - 1) * w->stride >= size + w->pad_begin) count--;
-    return count;
+    if (size > INT_MAX) return -1;
+    if (w->pool != NULL) return pool_output_size(w->pool, w->axis, size);
+    return size + padding < w->extent ? -1 : (size + padding - w->extent) / w->stride + 1;
 }
 
 static struct window conv_window(const struct conv_geometry* g, int axis) {
-    return (struct window){g->dilation[axis] * (g->kernel[axis] - 1) + 1, g->stride[axis],
-                           g->pad_begin[axis], g->pad_end[axis], 0};
+    return (struct window){g->dilation[axis] * (g->kernel[axis] - 1) + 1,
+                           g->stride[axis],
+                           g->pad_begin[axis],
+                           g->pad_end[axis],
+                           NULL,
+                           0};
 }
 
 static struct window pool_window(const struct pool_geometry* g, int axis) {
-    return (struct window){g->dilation[axis] * (g->kernel[axis] - 1) + 1, g->stride[axis],
-                           g->pad_begin[axis], g->pad_end[axis], g->ceil_mode};
+    return (struct window){g->dilation[axis] * (g->kernel[axis] - 1) + 1,
+                           g->stride[axis],
+                           g->pad_begin[axis],
+                           g->pad_end[axis],
+                           g,
+                           axis};
 }
 
 static int infer_windows(const struct window windows[2], struct region_shape* out,
