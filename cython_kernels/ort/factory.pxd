@@ -50,7 +50,7 @@ cdef inline uint32_t factory_vendor_id(const OrtEpFactory* factory) noexcept nog
 
 
 cdef inline const char* factory_version(const OrtEpFactory* factory) noexcept nogil:
-    return b"0.1.0"
+    return b"0.2.0"
 
 
 cdef inline OrtStatus* create_device(
