@@ -56,7 +56,7 @@ sanitize: $(VENV)/installed
 fuzz: $(VENV)/installed
 	tests/native/install.sh
 	$(BIN)/python fuzz/run.py native --runs 100000
-	$(BIN)/python fuzz/run.py graph --runs 100000
+	$(BIN)/python fuzz/run.py graph --runs 20000
 	$(BIN)/python fuzz/run.py reader --runs 200000
 	$(BIN)/python fuzz/run.py sparsity --runs 100000
 
