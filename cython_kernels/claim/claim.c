@@ -25,12 +25,6 @@ int claim_mode_from_name(const char* name, enum claim_mode* mode, struct status*
                        name);
 }
 
-#define CLAIM_TERM_NAME(enumerator, name) name,
-static const char* const term_names[] = {CLAIM_TERM_LIST(CLAIM_TERM_NAME)};
-#undef CLAIM_TERM_NAME
-
-const char* claim_term_name(enum claim_term term) { return term_names[term]; }
-
 const char* claim_mode_name(enum claim_mode mode) { return mode_names[mode]; }
 
 static void say(char reason[CLAIM_REASON_BYTES], const char* words) {
