@@ -46,7 +46,8 @@ def main() -> None:
         f"-max_total_time={options.seconds}",
         f"-seed={options.seed}",
         f"-max_len={LONGEST_INPUT[options.target]}",
-        f"-dict={dictionary}",
+        # libFuzzer takes no empty dictionary.
+        *([f"-dict={dictionary}"] if dictionary.stat().st_size > 0 else []),
         f"-artifact_prefix={folder}/",
         f"-timeout={options.timeout}",
         "-rss_limit_mb=2048",

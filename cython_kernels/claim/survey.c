@@ -98,8 +98,10 @@ static int ask(struct survey* survey, int number, const struct room* room,
     }
     for (int i = 0; i < node->output_count; i++) {
         if (node->outputs[i] == MODEL_NO_VALUE) continue;
-        learn_shape(&survey->values[node->outputs[i]], &room->sure[i]);
-        if (room->outputs[i].rank >= 0) survey->shapes[node->outputs[i]] = room->outputs[i];
+        struct model_value* value = &survey->values[node->outputs[i]];
+        learn_shape(value, &room->sure[i]);
+        survey->shapes[node->outputs[i]] =
+            room->outputs[i].rank == value->rank ? room->outputs[i] : guess_shape(value);
     }
     asked->is_sparse_op = strcmp(node->domain, "ort_sparse") == 0;
     asked->is_sparse = asked->is_sparse_op ||

