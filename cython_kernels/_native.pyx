@@ -152,6 +152,16 @@ cdef _Array float_array(str name, array):
     return found
 
 
+cdef void run_tasks(
+        task_function run, void* job, int64_t count, bint parallel) noexcept nogil:
+    cdef int64_t task
+    if parallel:
+        openmp_run(run, job, count)
+    else:
+        for task in range(count):
+            run(job, task)
+
+
 cdef double seconds_between(const timespec* start, const timespec* end):
     return <double>(end.tv_sec - start.tv_sec) + 1e-9 * <double>(end.tv_nsec - start.tv_nsec)
 
@@ -223,7 +233,6 @@ cdef class Layer:
         cdef spmm_job job
         cdef int64_t y_dims[TENSOR_MAX_RANK]
         cdef size_t rank = x_array.described.rank
-        cdef int64_t task
         cdef timespec start, end
         cdef Status why
         if not sparse_conv_shape(
@@ -248,11 +257,7 @@ cdef class Layer:
                 job.plan.input_plane)
             job.operands.residual = view_of(residual_data, rows, job.plan.plane)
             job.operands.y = view_of(<const float*>y_array.described.data, rows, job.plan.plane)
-            if parallel:
-                openmp_run(spmm_job_task, &job, job.plan.task_count)
-            else:
-                for task in range(job.plan.task_count):
-                    spmm_job_task(&job, task)
+            run_tasks(spmm_job_task, &job, job.plan.task_count, parallel)
             clock_gettime(CLOCK_MONOTONIC, &end)
         return seconds_between(&start, &end)
 
@@ -319,7 +324,6 @@ cdef class Conv:
         cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
         cdef const int64_t* dims = x_array.described.dims
         cdef conv_job job
-        cdef int64_t task
         cdef timespec start, end
         cdef Status why
         cdef bint valid
@@ -332,11 +336,7 @@ cdef class Conv:
                 job.operands.y = view_of(
                     <const float*>y_array.described.data, self.geometry.out_channels,
                     job.plan.output_size[0] * job.plan.output_size[1])
-                if parallel:
-                    openmp_run(conv_job_task, &job, job.plan.task_count)
-                else:
-                    for task in range(job.plan.task_count):
-                        conv_job_task(&job, task)
+                run_tasks(conv_job_task, &job, job.plan.task_count, parallel)
             clock_gettime(CLOCK_MONOTONIC, &end)
         if not valid:
             raise refusal(&why)
@@ -390,7 +390,6 @@ cdef class Pool:
         cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
         cdef const int64_t* dims = x_array.described.dims
         cdef pool_job job
-        cdef int64_t task
         cdef timespec start, end
         cdef Status why
         cdef bint valid
@@ -403,11 +402,7 @@ cdef class Pool:
                 job.operands.y = view_of(
                     <const float*>y_array.described.data, dims[1],
                     job.plan.output_size[0] * job.plan.output_size[1])
-                if parallel:
-                    openmp_run(pool_job_task, &job, job.plan.task_count)
-                else:
-                    for task in range(job.plan.task_count):
-                        pool_job_task(&job, task)
+                run_tasks(pool_job_task, &job, job.plan.task_count, parallel)
             clock_gettime(CLOCK_MONOTONIC, &end)
         if not valid:
             raise refusal(&why)

@@ -80,7 +80,6 @@ static void add_costs(const struct costing* costing, int region_count) {
         const struct survey_node* node = &survey->nodes[i];
         struct claim_region* to = &costing->regions[region];
         to->node_count++;
-        if (node->is_sparse_op) to->cost.dense = -1;
         cost_add_node(&to->region_work, node, COST_REGION);
         cost_add_node(&to->runtime_work, node, COST_RUNTIME);
         if (node->is_sparse_op) {
@@ -95,9 +94,9 @@ static void add_costs(const struct costing* costing, int region_count) {
         cost->region = cost_of(&region->region_work, COST_REGION, costing->isa);
         cost->custom_ops = cost_of(&costing->custom_sparse[r], COST_REGION, costing->isa) +
                            cost_of(&costing->custom_dense[r], COST_RUNTIME, costing->isa);
-        if (cost->dense == 0) {
-            cost->dense = cost_of(&region->runtime_work, COST_RUNTIME, costing->isa);
-        }
+        const int has_sparse_op = costing->custom_sparse[r].amount[CLAIM_NODES] > 0;
+        cost->dense =
+            has_sparse_op ? -1 : cost_of(&region->runtime_work, COST_RUNTIME, costing->isa);
     }
 }
 

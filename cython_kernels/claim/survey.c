@@ -17,11 +17,8 @@ int survey_producer(const struct survey* survey, const struct model_node* node, 
 
 int64_t survey_numbers(const struct survey* survey, int value) {
     const struct region_shape* shape = &survey->shapes[value];
-    int64_t numbers = shape->rank < 0 ? 0 : 1;
-    for (int i = 0; i < shape->rank; i++) {
-        if (__builtin_mul_overflow(numbers, shape->dims[i], &numbers)) return 0;
-    }
-    return numbers;
+    const int64_t numbers = shape->rank < 0 ? 0 : region_count(shape);
+    return numbers < 0 ? 0 : numbers;
 }
 
 static struct region_shape guess_shape(const struct model_value* value) {

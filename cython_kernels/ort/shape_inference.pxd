@@ -1,14 +1,29 @@
-"""The shape of Y, for ONNX Runtime's graph; unknown sizes are -1.
+"""The shape of Y, for ONNX Runtime's graph.
+
+ORT takes the -1 of an unknown size for its value, unless the size has a name: each gets one of its
+own, so that it equals no other.
 
 ORT ignores the status, and a run checks everything again on real shapes.
 """
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t
+from libc.stdio cimport snprintf
 
 from core cimport *
 from ort.onnxruntime_abi cimport *
 from ort.statuses cimport *
+
+
+cdef extern from *:
+    """
+    static int64_t ort_sparse_named_sizes;
+    """
+    int64_t named_sizes "ort_sparse_named_sizes"
+    int64_t fetch_and_add "__sync_fetch_and_add"(int64_t*, int64_t) noexcept nogil
+
+cdef enum:
+    SIZE_NAME_BYTES = 40
 
 
 cdef inline int64_t inferred_int(
@@ -76,6 +91,7 @@ cdef inline OrtStatus* infer_y(const OrtApi* api, OrtShapeInferContext* context)
     cdef size_t rank = 0, axis
     cdef int64_t dims[TENSOR_MAX_RANK]
     cdef const char* names[TENSOR_MAX_RANK]
+    cdef char own_names[TENSOR_MAX_RANK][SIZE_NAME_BYTES]
     cdef sparse_conv_strides strides
     cdef OrtStatus* failure = api.ShapeInferContext_GetInputTypeShape(context, SPARSE_CONV_X, &x)
     if failure == NULL:
@@ -92,4 +108,9 @@ cdef inline OrtStatus* infer_y(const OrtApi* api, OrtShapeInferContext* context)
     for axis in range(1, rank):  # a size with a name keeps it where no stride changes it
         if axis == 1 or sparse_conv_stride(&strides, axis - 2) != 1:
             names[axis] = b""
+    for axis in range(rank):
+        if dims[axis] < 0 and (names[axis] == NULL or names[axis][0] == 0):
+            snprintf(own_names[axis], SIZE_NAME_BYTES, b"ort_sparse.size.%lld",
+                     <long long>fetch_and_add(&named_sizes, 1))
+            names[axis] = own_names[axis]
     return set_y(api, context, dims, names, rank)

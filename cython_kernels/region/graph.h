@@ -172,8 +172,8 @@ int64_t region_new_size(struct region_sizes*);
 int region_infer(const struct region_op*, const struct region_shape* const* inputs,
                  struct region_shape* output, struct region_sizes*, struct status*);
 
-/* Numbers in a tensor of known sizes, or -1 where they do not fit 64 bits. */
-int64_t region_count(const struct region_shape*);
+/* The shape of a model's value, of known rank; each size that is unknown becomes a new one. */
+struct region_shape region_shape_of(const struct model_value*, struct region_sizes*);
 
 /* Numbers in a plane: axes 2 and up. */
 int64_t region_plane(const struct region_shape*);

@@ -56,10 +56,7 @@ static int add_inputs(struct region_reader* r, const struct model_node* node) {
         if (node->inputs[i] == MODEL_NO_VALUE) continue;
         const struct model_value* value = &r->model->values[node->inputs[i]];
         if (value->constant.given || value->rank < 0) continue;
-        struct region_shape shape = {.rank = value->rank};
-        for (int k = 0; k < value->rank; k++) {
-            shape.dims[k] = value->dims[k] >= 0 ? value->dims[k] : region_new_size(r->graph->sizes);
-        }
+        const struct region_shape shape = region_shape_of(value, r->graph->sizes);
         if (!region_add_value(r->graph, &shape, NULL, &r->values[node->inputs[i]])) {
             return status_fail(r->why, STATUS_NO_MEMORY, "not enough memory");
         }

@@ -118,8 +118,13 @@ static int move_shuffle(struct rewriting* w, struct region_op* join, int nhwc, i
     const int planes = w->knowledge[nhwc].planes;
     const struct region_shape whole = graph->values[planes].shape;
     const int64_t group_channels = whole.dims[1] / groups;
-    const struct region_reshape split = {REGION_RESHAPE_TO, 4, {0, groups, group_channels, -1}};
-    const int64_t plane = region_new_size(graph->sizes);
+    /* -1 cannot be worked out for no image, so what is known is said. */
+    int64_t plane = region_plane(&whole), rest = plane;
+    for (int axis = 2; axis < whole.rank; axis++) {
+        if (whole.dims[axis] <= 0) rest = -1;
+    }
+    if (rest == -1) plane = region_new_size(graph->sizes);
+    const struct region_reshape split = {REGION_RESHAPE_TO, 4, {0, groups, group_channels, rest}};
     const struct region_shape parts = {4, {whole.dims[0], groups, group_channels, plane}};
     const struct region_shape swapped = {4, {whole.dims[0], group_channels, groups, plane}};
     struct region_op* op = add_op(w, REGION_RESHAPE, planes, parts);

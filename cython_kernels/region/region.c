@@ -21,22 +21,13 @@ struct region {
 
 /* --- Creation. */
 
-/* The shape of a model's value; unknown sizes become sizes of their own. */
-static struct region_shape shape_of(const struct model_value* value, struct region_sizes* sizes) {
-    struct region_shape shape = {.rank = value->rank};
-    for (int i = 0; i < value->rank; i++) {
-        shape.dims[i] = value->dims[i] >= 0 ? value->dims[i] : region_new_size(sizes);
-    }
-    return shape;
-}
-
 static int add_input(struct region_reader* r, int value, int number) {
     const struct model_value* input = &r->model->values[value];
     struct region_graph* graph = r->graph;
     if (input->rank < 0) {
         return status_fail(r->why, STATUS_INVALID, "an input of a region must have a known rank");
     }
-    const struct region_shape shape = shape_of(input, graph->sizes);
+    const struct region_shape shape = region_shape_of(input, graph->sizes);
     if (!region_add_value(graph, &shape, NULL, &r->values[value])) {
         return status_fail(r->why, STATUS_NO_MEMORY, "not enough memory");
     }

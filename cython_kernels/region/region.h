@@ -36,6 +36,9 @@ struct region_shape {
     int64_t dims[MODEL_MAX_RANK];
 };
 
+/* Numbers in a tensor of known sizes, or -1 where they do not fit 64 bits. */
+int64_t region_count(const struct region_shape*);
+
 enum region_work_kind {
     REGION_WORK_POINTWISE,
     REGION_WORK_CONV,

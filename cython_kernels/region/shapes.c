@@ -58,6 +58,14 @@ static int64_t derive(struct region_sizes* sizes, struct derivation wanted) {
     return wanted.size;
 }
 
+struct region_shape region_shape_of(const struct model_value* value, struct region_sizes* sizes) {
+    struct region_shape shape = {.rank = value->rank};
+    for (int i = 0; i < value->rank; i++) {
+        shape.dims[i] = value->dims[i] >= 0 ? value->dims[i] : region_new_size(sizes);
+    }
+    return shape;
+}
+
 /* --- Counting. */
 
 int64_t region_count(const struct region_shape* shape) {

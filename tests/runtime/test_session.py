@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from models import sparse_model
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from oracle import random_op, sparse_conv
 
 import ort_sparse
@@ -57,6 +57,21 @@ def test_strides():
     session = ort_sparse.session(sparse_model(op, ["n", 24, 9, 10]))
     assert session.get_outputs()[0].shape[1:] == [16, 5, 4]  # inferred by the library
     assert_matches(session, op, x)
+
+
+@pytest.mark.parametrize("regions", ["off", "all"])
+def test_an_unknown_size_without_a_name(regions):
+    """ONNX Runtime knows another size where it meets one, and must not find a contradiction."""
+    op = random_op(rng())
+    model = sparse_model(op, [None, 24, 6, 6])
+    model.graph.node.append(helper.make_node("Concat", ["Y", "more"], ["joined"], axis=1))
+    more = np.ones((1, 2, 6, 6), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(more, "more"))
+    model.graph.output[0].name = "joined"
+    x = rng().standard_normal((1, 24, 6, 6), np.float32)
+    (joined,) = ort_sparse.session(model, regions=regions).run(None, {"X": x})
+    np.testing.assert_allclose(joined[:, :16], sparse_conv(op, x, None), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(joined[:, 16:], more)
 
 
 def test_two_lines_in_an_existing_application():
