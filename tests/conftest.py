@@ -37,8 +37,14 @@ SLOW = {
 }
 """Rooms and files whose tests `make test` leaves to `make test-slow`, with what takes the time."""
 
-BUILDS = ("arm64", "examples", "native", "packaging", "provider/test_provider_versions.py")
-"""Rooms that build in the folder of the project: one process at a time does that."""
+ALONE = {
+    "arm64": "setup.py",
+    "examples": "setup.py",
+    "packaging": "setup.py",
+    "native": "build/address",
+    "provider/test_provider_versions.py": "build/runtimes",
+}
+"""Rooms and files that one process at a time runs: what they build in the project's own folder."""
 
 # Programs that tests start and interrupt would ignore SIGINT if this process did, as it does where
 # it was started in the background.
@@ -50,8 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_in(item, SLOW):
             item.add_marker(pytest.mark.slow)
-        if _is_in(item, BUILDS):
-            item.add_marker(pytest.mark.xdist_group("builds"))
+        for place, built in ALONE.items():
+            if _is_in(item, [place]):
+                item.add_marker(pytest.mark.xdist_group(built))
 
 
 def _is_in(item: pytest.Item, places: Iterable[str]) -> bool:

@@ -31,7 +31,7 @@ def runtime_of(version: str) -> Path:
     folder = RUNTIMES / version
     if not folder.is_dir():
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-        unfinished = folder.with_suffix(".unfinished")
+        unfinished = folder.with_name(f"{version}.unfinished")
         command = [*install, "--target", unfinished, f"onnxruntime=={version}"]
         subprocess.run(command, check=True)
         unfinished.rename(folder)
