@@ -33,6 +33,9 @@ def column(tab, heading, table="layers"):
     )
 
 
+LOADED = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
+
+
 def numbers(texts):
     return [float(text.rstrip("%x")) for text in texts]
 
@@ -112,8 +115,12 @@ def test_a_number_leads_to_the_picture_of_the_layer(opened, inspection):
 
 def test_all_pictures_and_charts_are_there(opened, inspection):
     tab = opened(inspection)
-    assert tab.locator("img").count() == 24
-    assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    pictures = tab.locator("img")
+    assert pictures.count() == 24
+    assert tab.evaluate(LOADED) < 24  # a page opens before what nobody sees yet
+    for i in range(24):
+        pictures.nth(i).scroll_into_view_if_needed()
+    tab.wait_for_function(f"{LOADED} === 24")
     charts = tab.locator("#costs svg")
     assert charts.count() == 3
     for i in range(3):

@@ -8,6 +8,9 @@ from typing import Literal
 
 __all__ = ["Cell", "Column", "Row", "Table", "number", "text"]
 
+LONG = 100
+"""Rows from which on a table is long."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -67,6 +70,11 @@ class Table:
         """Words to filter by, in the order in which they appear; none if all rows are alike."""
         found = list(dict.fromkeys(row.state for row in self.rows if row.state))
         return found if len(found) > 1 else []
+
+    @property
+    def is_long(self) -> bool:
+        """Whether columns have fixed widths, so that browsers skip rows that nobody looks at."""
+        return len(self.rows) >= LONG
 
 
 def text(shown: str) -> Cell:
