@@ -51,6 +51,8 @@ class BuildNative(build_ext):
     """Links the extension's objects a second time, without Python."""
 
     def build_extension(self, ext: Extension) -> None:
+        version = self.distribution.get_version()
+        ext.define_macros.append(("ORT_SPARSE_VERSION", f'"{version}"'))
         super().build_extension(ext)
         objects = self.compiler.object_filenames(ext.sources, output_dir=self.build_temp)
         target = self._library_path()
@@ -89,7 +91,7 @@ native = Extension(
         *sorted(str(path) for path in SOURCES.glob("*/*.c")),
     ],
     include_dirs=[str(SOURCES)],
-    depends=[str(path) for path in SOURCES.rglob("*.[hp]*")],
+    depends=[*map(str, SOURCES.rglob("*.[hp]*")), "ort_sparse/__init__.py"],  # the version
     extra_compile_args=COMPILE_FLAGS,
     libraries=SYSTEM_LIBRARIES,
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED_API else [],

@@ -7,7 +7,6 @@ This one source is linked twice: as the extension module ``ort_sparse._native``,
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from core cimport *
@@ -112,44 +111,44 @@ cdef refusal(Status* why):
     return InvalidArgumentError(why.message.decode())
 
 
-cdef class _Array:
-    """A C-contiguous array as the native code sees it, kept alive."""
-
-    cdef Py_buffer view
-    cdef Tensor described
-
-    def __cinit__(self):
-        memset(&self.view, 0, sizeof(Py_buffer))
-        memset(&self.described, 0, sizeof(Tensor))
-
-    def __dealloc__(self):
-        PyBuffer_Release(&self.view)
+# Arrays that a call uses, kept alive until `release`. Not objects of a class, which would do so by
+# themselves: these cost each call time, above all by the limited API.
+cdef struct Buffers:
+    Py_buffer views[7]  # as many as SparseConv1x1 has inputs
+    int count
 
 
-cdef _Array any_array(str name, array, int flags=0):
-    """Describe an array; `flags` of the buffer protocol may ask for more than is needed to read."""
-    cdef _Array found = _Array.__new__(_Array)
+cdef int describe(Buffers* held, Tensor* out, str name, array, int flags=0) except -1:
+    """Hold a C-contiguous array and say what it is; `flags` of the buffer protocol may ask for more
+    than is needed to read."""
+    cdef Py_buffer* view = &held.views[held.count]
     try:
-        PyObject_GetBuffer(array, &found.view, flags | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+        PyObject_GetBuffer(array, view, flags | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
     except (BufferError, ValueError) as error:
         raise InvalidArgumentError(f"{name}: cannot be used: {error}") from error
-    if found.view.ndim > TENSOR_MAX_RANK:
+    held.count += 1
+    if view.ndim > TENSOR_MAX_RANK:
         raise InvalidArgumentError(
-            f"{name}: must have rank at most {TENSOR_MAX_RANK}, but has rank {found.view.ndim}")
-    found.described.given = True
-    found.described.data = found.view.buf
-    found.described.element_type = element_type(&found.view)
-    found.described.rank = found.view.ndim
-    for axis in range(found.view.ndim):
-        found.described.dims[axis] = found.view.shape[axis]
-    return found
+            f"{name}: must have rank at most {TENSOR_MAX_RANK}, but has rank {view.ndim}")
+    out.given = True
+    out.data = view.buf
+    out.element_type = element_type(view)
+    out.rank = view.ndim
+    for axis in range(view.ndim):
+        out.dims[axis] = view.shape[axis]
+    return 0
 
 
-cdef _Array float_array(str name, array):
-    cdef _Array found = any_array(name, array)
-    if found.described.element_type != TENSOR_FLOAT:
+cdef int describe_floats(Buffers* held, Tensor* out, str name, array) except -1:
+    describe(held, out, name, array)
+    if out.element_type != TENSOR_FLOAT:
         raise InvalidArgumentError(f"{name}: must be float32, but is not")
-    return found
+    return 0
+
+
+cdef void release(Buffers* held) noexcept:
+    for i in range(held.count):
+        PyBuffer_Release(&held.views[i])
 
 
 cdef void run_tasks(
@@ -181,12 +180,9 @@ cdef class Layer:
         cdef const char* isa_name = NULL
         cdef int64_t sizes[SPMM_AXES]
         cdef int i
+        cdef Buffers held
+        held.count = 0
         sparse_conv_set_defaults(&op)
-        kept = {name: any_array(name, array) for name, array in arrays.items()}
-        for i in range(SPARSE_CONV_INPUT_COUNT):
-            found = kept.get(sparse_conv_inputs[i].name.decode())
-            if found is not None:
-                op.constants[i] = (<_Array>found).described
         op.in_channels = in_channels
         op.block_rows = block_rows
         op.minimum = minimum
@@ -206,7 +202,14 @@ cdef class Layer:
                     &op.strides, sizes, len(strides), &why)):
             raise refusal(&why)
         self.strides = op.strides
-        self.layer = sparse_conv_pack(&op, &options, &why)
+        try:
+            for i in range(SPARSE_CONV_INPUT_COUNT):
+                name = sparse_conv_inputs[i].name.decode()
+                if name in arrays:
+                    describe(&held, &op.constants[i], name, arrays[name])
+            self.layer = sparse_conv_pack(&op, &options, &why)
+        finally:
+            release(&held)
         if self.layer == NULL:
             raise refusal(&why)
 
@@ -226,39 +229,42 @@ cdef class Layer:
 
         Return the seconds that the computation took.
         """
-        cdef _Array x_array = any_array("X", x)
-        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
-        cdef _Array residual_array = None
+        cdef Tensor x_tensor, y_tensor, residual_tensor
+        cdef const float* residual_data = NULL
         cdef spmm_shape shape
         cdef spmm_job job
         cdef int64_t y_dims[TENSOR_MAX_RANK]
-        cdef size_t rank = x_array.described.rank
+        cdef int64_t rows = spmm_layer_rows(self.layer)
         cdef timespec start, end
         cdef Status why
-        if not sparse_conv_shape(
-                &self.strides, self.layer, &x_array.described, &shape, y_dims, &why):
-            raise refusal(&why)
-        if residual is not None:
-            residual_array = any_array("residual", residual)
-            if not sparse_conv_check_like_y(
-                    &residual_array.described, b"residual", y_dims, rank, &why):
+        cdef Buffers held
+        held.count = 0
+        try:
+            describe(&held, &x_tensor, "X", x)
+            describe(&held, &y_tensor, "Y", y, PyBUF_WRITABLE)
+            if not sparse_conv_shape(
+                    &self.strides, self.layer, &x_tensor, &shape, y_dims, &why):
                 raise refusal(&why)
-        if not sparse_conv_check_like_y(&y_array.described, b"Y", y_dims, rank, &why):
-            raise InvalidArgumentError("Y: must be float32 of the output's shape, but is not")
-        cdef const float* residual_data = NULL
-        if residual_array is not None:
-            residual_data = <const float*>residual_array.described.data
-        cdef int64_t rows = spmm_layer_rows(self.layer)
-        with nogil:
-            clock_gettime(CLOCK_MONOTONIC, &start)
-            spmm_plan_make(&job.plan, self.layer, &shape)
-            job.operands.x = view_of(
-                <const float*>x_array.described.data, spmm_layer_columns(self.layer),
-                job.plan.input_plane)
-            job.operands.residual = view_of(residual_data, rows, job.plan.plane)
-            job.operands.y = view_of(<const float*>y_array.described.data, rows, job.plan.plane)
-            run_tasks(spmm_job_task, &job, job.plan.task_count, parallel)
-            clock_gettime(CLOCK_MONOTONIC, &end)
+            if residual is not None:
+                describe(&held, &residual_tensor, "residual", residual)
+                if not sparse_conv_check_like_y(
+                        &residual_tensor, b"residual", y_dims, x_tensor.rank, &why):
+                    raise refusal(&why)
+                residual_data = <const float*>residual_tensor.data
+            if not sparse_conv_check_like_y(&y_tensor, b"Y", y_dims, x_tensor.rank, &why):
+                raise InvalidArgumentError("Y: must be float32 of the output's shape, but is not")
+            with nogil:
+                clock_gettime(CLOCK_MONOTONIC, &start)
+                spmm_plan_make(&job.plan, self.layer, &shape)
+                job.operands.x = view_of(
+                    <const float*>x_tensor.data, spmm_layer_columns(self.layer),
+                    job.plan.input_plane)
+                job.operands.residual = view_of(residual_data, rows, job.plan.plane)
+                job.operands.y = view_of(<const float*>y_tensor.data, rows, job.plan.plane)
+                run_tasks(spmm_job_task, &job, job.plan.task_count, parallel)
+                clock_gettime(CLOCK_MONOTONIC, &end)
+        finally:
+            release(&held)
         return seconds_between(&start, &end)
 
 
@@ -270,18 +276,14 @@ cdef class Conv:
 
     def __cinit__(self, weights, bias, slope, *, int64_t groups, strides, dilations, pads_begin,
                   pads_end, str activation, float minimum, float maximum, float alpha, isa):
-        cdef _Array weights_array = float_array("weights", weights)
-        cdef _Array bias_array = float_array("bias", bias)
-        cdef _Array slope_array = None if slope is None else float_array("slope", slope)
+        cdef Tensor weights_tensor, bias_tensor, slope_tensor
         cdef Epilogue epilogue
         cdef Status why
         cdef const char* isa_name = NULL
-        cdef const int64_t* dims = weights_array.described.dims
+        cdef Buffers held
+        held.count = 0
         self.geometry.groups = groups
-        self.geometry.out_channels = dims[0]
-        self.geometry.in_channels = dims[1] * groups
         for axis in range(2):
-            self.geometry.kernel[axis] = dims[2 + axis]
             self.geometry.stride[axis] = strides[axis]
             self.geometry.dilation[axis] = dilations[axis]
             self.geometry.pad_begin[axis] = pads_begin[axis]
@@ -296,12 +298,22 @@ cdef class Conv:
         epilogue.minimum = minimum
         epilogue.maximum = maximum
         epilogue.alpha = alpha
-        epilogue.bias = <const float*>bias_array.described.data
         epilogue.slope = NULL
-        if slope_array is not None:
-            epilogue.slope = <const float*>slope_array.described.data
-        self.layer = conv_layer_create(
-            &self.geometry, <const float*>weights_array.described.data, &epilogue, found, &why)
+        try:
+            describe_floats(&held, &weights_tensor, "weights", weights)
+            describe_floats(&held, &bias_tensor, "bias", bias)
+            epilogue.bias = <const float*>bias_tensor.data
+            if slope is not None:
+                describe_floats(&held, &slope_tensor, "slope", slope)
+                epilogue.slope = <const float*>slope_tensor.data
+            self.geometry.out_channels = weights_tensor.dims[0]
+            self.geometry.in_channels = weights_tensor.dims[1] * groups
+            for axis in range(2):
+                self.geometry.kernel[axis] = weights_tensor.dims[2 + axis]
+            self.layer = conv_layer_create(
+                &self.geometry, <const float*>weights_tensor.data, &epilogue, found, &why)
+        finally:
+            release(&held)
         if self.layer == NULL:
             raise refusal(&why)
 
@@ -320,24 +332,30 @@ cdef class Conv:
 
     def run(self, x, y, bint parallel):
         """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
-        cdef _Array x_array = float_array("X", x)
-        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
-        cdef const int64_t* dims = x_array.described.dims
+        cdef Tensor x_tensor, y_tensor
+        cdef const int64_t* dims = x_tensor.dims
         cdef conv_job job
         cdef timespec start, end
         cdef Status why
         cdef bint valid
-        with nogil:
-            clock_gettime(CLOCK_MONOTONIC, &start)
-            valid = conv_plan_make(&job.plan, self.layer, dims[0], &dims[2], &why)
-            if valid:
-                job.operands.x = view_of(
-                    <const float*>x_array.described.data, dims[1], dims[2] * dims[3])
-                job.operands.y = view_of(
-                    <const float*>y_array.described.data, self.geometry.out_channels,
-                    job.plan.output_size[0] * job.plan.output_size[1])
-                run_tasks(conv_job_task, &job, job.plan.task_count, parallel)
-            clock_gettime(CLOCK_MONOTONIC, &end)
+        cdef Buffers held
+        held.count = 0
+        try:
+            describe_floats(&held, &x_tensor, "X", x)
+            describe(&held, &y_tensor, "Y", y, PyBUF_WRITABLE)
+            with nogil:
+                clock_gettime(CLOCK_MONOTONIC, &start)
+                valid = conv_plan_make(&job.plan, self.layer, dims[0], &dims[2], &why)
+                if valid:
+                    job.operands.x = view_of(
+                        <const float*>x_tensor.data, dims[1], dims[2] * dims[3])
+                    job.operands.y = view_of(
+                        <const float*>y_tensor.data, self.geometry.out_channels,
+                        job.plan.output_size[0] * job.plan.output_size[1])
+                    run_tasks(conv_job_task, &job, job.plan.task_count, parallel)
+                clock_gettime(CLOCK_MONOTONIC, &end)
+        finally:
+            release(&held)
         if not valid:
             raise refusal(&why)
         return seconds_between(&start, &end)
@@ -386,24 +404,30 @@ cdef class Pool:
 
     def run(self, x, y, bint parallel):
         """Compute into ``y``, a contiguous float32 array of the right shape; return the seconds."""
-        cdef _Array x_array = float_array("X", x)
-        cdef _Array y_array = any_array("Y", y, PyBUF_WRITABLE)
-        cdef const int64_t* dims = x_array.described.dims
+        cdef Tensor x_tensor, y_tensor
+        cdef const int64_t* dims = x_tensor.dims
         cdef pool_job job
         cdef timespec start, end
         cdef Status why
         cdef bint valid
-        with nogil:
-            clock_gettime(CLOCK_MONOTONIC, &start)
-            valid = pool_plan_make(&job.plan, self.layer, dims[0], dims[1], &dims[2], &why)
-            if valid:
-                job.operands.x = view_of(
-                    <const float*>x_array.described.data, dims[1], dims[2] * dims[3])
-                job.operands.y = view_of(
-                    <const float*>y_array.described.data, dims[1],
-                    job.plan.output_size[0] * job.plan.output_size[1])
-                run_tasks(pool_job_task, &job, job.plan.task_count, parallel)
-            clock_gettime(CLOCK_MONOTONIC, &end)
+        cdef Buffers held
+        held.count = 0
+        try:
+            describe_floats(&held, &x_tensor, "X", x)
+            describe(&held, &y_tensor, "Y", y, PyBUF_WRITABLE)
+            with nogil:
+                clock_gettime(CLOCK_MONOTONIC, &start)
+                valid = pool_plan_make(&job.plan, self.layer, dims[0], dims[1], &dims[2], &why)
+                if valid:
+                    job.operands.x = view_of(
+                        <const float*>x_tensor.data, dims[1], dims[2] * dims[3])
+                    job.operands.y = view_of(
+                        <const float*>y_tensor.data, dims[1],
+                        job.plan.output_size[0] * job.plan.output_size[1])
+                    run_tasks(pool_job_task, &job, job.plan.task_count, parallel)
+                clock_gettime(CLOCK_MONOTONIC, &end)
+        finally:
+            release(&held)
         if not valid:
             raise refusal(&why)
         return seconds_between(&start, &end)

@@ -20,6 +20,7 @@ from ort.runtimes cimport *
 from ort.statuses cimport *
 
 cdef extern from *:
+    const char* ORT_SPARSE_VERSION  # the package's: setup.py defines it
     bint compare_and_swap_factory "__sync_bool_compare_and_swap"(
         Factory** place, Factory* old, Factory* new) noexcept nogil
 
@@ -50,7 +51,7 @@ cdef inline uint32_t factory_vendor_id(const OrtEpFactory* factory) noexcept nog
 
 
 cdef inline const char* factory_version(const OrtEpFactory* factory) noexcept nogil:
-    return b"0.2.0"
+    return ORT_SPARSE_VERSION
 
 
 cdef inline OrtStatus* create_device(

@@ -26,7 +26,10 @@ import ort_sparse
 from ort_sparse import _native
 from ort_sparse.kernels import Layer, microkernels, supported_isas
 from ort_sparse.op import Activation
+from ort_sparse.runtime import why_no_regions
 
+CPU = "CPUExecutionProvider"
+PROVIDER = "OrtSparseExecutionProvider"
 PACKAGES = ("ort-sparse", "onnxruntime", "numpy", "onnx", "onnx-ir", "protobuf", "rich", "typer")
 
 
@@ -60,23 +63,42 @@ def threadings() -> list[str]:
     return ["session"]
 
 
-def check_conversion(folder: Path) -> None:
-    """Convert a dense model, and compare with dense ONNX Runtime."""
+def check_conversion(folder: Path) -> dict[str, list[str]]:
+    """Convert a dense model, and compare both with dense ONNX Runtime, with and without regions.
+
+    Return the providers that ran the model, for each setting of regions.
+    """
     dense = _dense_model()
     sparse = ort_sparse.convert(dense, layers="all")
     onnx.checker.check_model(sparse, check_custom_domain=True)
     assert [node.op_type for node in sparse.graph.node].count("SparseConv1x1") == 2
     x = np.random.default_rng(2).standard_normal((3, 64, 9, 9), np.float32)
-    reference = onnxruntime.InferenceSession(
-        dense.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    np.testing.assert_allclose(
-        ort_sparse.session(sparse).run(None, {"X": x})[0],
-        reference.run(None, {"X": x})[0],
-        rtol=0,
-        atol=1e-4,
-    )
+    reference = onnxruntime.InferenceSession(dense.SerializeToString(), providers=[CPU])
+    (expected,) = reference.run(None, {"X": x})
+    ran = {}
+    for regions in ("all", "off"):
+        wanted = [PROVIDER] if regions == "all" and why_no_regions() is None else [CPU]
+        for name, model in (("dense", dense), ("sparse", sparse)):
+            y, providers = _run_with_profile(model, regions, x, folder / f"{name}-{regions}")
+            np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)
+            assert providers == wanted, f"{regions}: {providers} ran, not {wanted}"
+        ran[regions] = providers
     onnx.save(dense, folder / "dense.onnx")
+    return ran
+
+
+def _run_with_profile(
+    model: onnx.ModelProto, regions: str, x: np.ndarray, prefix: Path
+) -> tuple[np.ndarray, list[str]]:
+    """Return what the model computes, and the providers of the nodes that ran."""
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(prefix)
+    session = ort_sparse.session(model, options, regions=regions)
+    (y,) = session.run(None, {"X": x})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    nodes = [event for event in events if event["name"].endswith("_kernel_time")]
+    return y, sorted({event["args"]["provider"] for event in nodes})
 
 
 def check_commands(folder: Path) -> None:
@@ -111,7 +133,7 @@ def _dense_model() -> onnx.ModelProto:
 def main() -> None:
     check_operator()
     with tempfile.TemporaryDirectory() as folder:
-        check_conversion(Path(folder))
+        ran = check_conversion(Path(folder))
         if "--in-process" not in sys.argv:
             check_commands(Path(folder))
     found = {
@@ -119,6 +141,7 @@ def main() -> None:
         "machine": platform.machine(),
         "isas": supported_isas(),
         "microkernels": len(microkernels()),
+        "regions": ran,
     }
     print(json.dumps(found | {name: importlib.metadata.version(name) for name in PACKAGES}))
 

@@ -21,19 +21,29 @@ from environments import (
     this_python,
 )
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 TESTS = Path(__file__).parents[1]
 CHECK = Path(__file__).with_name("compatibility_check.py")
 
-RUNTIMES = {  # every second minor version, spread over those of NumPy; 1.17 and 1.18 want NumPy 1
+RUNTIMES = {  # every minor version, spread over those of NumPy; 1.17 and 1.18 want NumPy 1
     "1.17": "1.26",
+    "1.18": "1.26",
     "1.19": "2.0",
-    "1.21": "2.1",
-    "1.23": "2.2",
-    "1.25": "2.3",
+    "1.20": "2.1",
+    "1.21": "2.2",
+    "1.22": "2.3",
+    "1.23.0": "2.4",
+    "1.23.1": "1.26",
+    "1.23.2": "2.0",
+    "1.24": "2.1",
+    "1.25": "2.2",
+    "1.26": "2.3",
     "1.27": "2.4",
-    "1.29": "1.26",
-    "1.31": "2.0",
+    "1.28": "1.26",
+    "1.29": "2.0",
+    "1.30": "2.1",
+    "1.31": "2.2",
 }
 
 
@@ -84,3 +94,6 @@ def test_works_with(version, requirements, wheel, tmp_path):
     print(versions)
     for requirement in map(Requirement, requirements):
         assert versions[requirement.name] in requirement.specifier
+    has_regions = Version(versions["onnxruntime"]) >= Version("1.23.1")
+    with_regions = "OrtSparseExecutionProvider" if has_regions else "CPUExecutionProvider"
+    assert versions["regions"] == {"all": [with_regions], "off": ["CPUExecutionProvider"]}

@@ -228,6 +228,7 @@ def explicit() -> None:
     if not HAS_PROVIDER:
         assert our_devices() == []
         return
+    assert our_devices()[0].ep_metadata["version"] == ort_sparse.__version__
     session = Session(MODEL, append_provider(plain_options()))
     assert session.get_providers() == [PROVIDER, CPU]
     assert_takes_part(session)

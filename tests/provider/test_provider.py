@@ -17,7 +17,6 @@ from provider_process import (
     run_host,
 )
 
-import ort_sparse
 from ort_sparse.regions import read_regions
 
 
@@ -42,8 +41,3 @@ def test_c_application(order, make_model, host, tmp_path):
     assert report.exists() == (order != "late")
     if report.exists():
         assert any(region.claimed for region in read_regions(report).graphs[0].regions)
-
-
-def test_version_is_that_of_the_package():
-    factory = Path(__file__).parents[2] / "cython_kernels" / "ort" / "factory.pxd"
-    assert f'return b"{ort_sparse.__version__}"' in factory.read_text()
