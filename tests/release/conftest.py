@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 import ort_sparse
@@ -66,3 +67,14 @@ def run_tool():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory) -> Path:
+    """ONNX Runtime's library in the layout of a release for C, without its header."""
+    folder = tmp_path_factory.mktemp("onnxruntime") / "lib"
+    folder.mkdir()
+    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        (folder / name).symlink_to(library)
+    return folder.parent

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from models import sparse_model
 from oracle import random_op
@@ -41,17 +40,6 @@ def unpacked(libraries, tmp_path) -> dict[str, Path]:
     return {
         machine: tmp_path / path.name.removesuffix(".tar.gz") for machine, path in libraries.items()
     }
-
-
-@pytest.fixture
-def runtime(tmp_path) -> Path:
-    """ONNX Runtime's library in the layout of a release for C, without its header."""
-    folder = tmp_path / "onnxruntime" / "lib"
-    folder.mkdir(parents=True)
-    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
-    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
-        (folder / name).symlink_to(library)
-    return folder.parent
 
 
 def test_a_project_builds_and_runs(cmake, unpacked, runtime, tmp_path):
