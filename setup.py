@@ -100,6 +100,7 @@ native = Extension(
 
 # What shows the description of a package knows nothing of the files that the README links to.
 DESCRIPTION = re.sub(r"\[([^]]+)\]\((?!https:)[^)]+\)", r"\1", Path("README.md").read_text("utf-8"))
+DESCRIPTION += "\nThe other files that are named here are in the source distribution.\n"
 
 setup(
     long_description=DESCRIPTION,

@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=PROJECT / "dist", help="(%(default)s)")
     arguments = parser.parse_args()
     os.umask(0o022)  # the permissions of files are in the archives
-    os.environ.setdefault("SOURCE_DATE_EPOCH", commit_time())
+    if "SOURCE_DATE_EPOCH" not in os.environ:
+        os.environ["SOURCE_DATE_EPOCH"] = commit_time()
     with tempfile.TemporaryDirectory() as folder:
         for path in build(Path(folder)):
             arguments.output.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def source_distribution() -> Path:
 def run_tool():
     """Run a program of the release's tools, which must succeed; return what it printed."""
 
-    def run(*command: object) -> str:
+    def run(*command: object, stdin: str | None = None) -> str:
         program, *arguments = map(str, command)
         done = subprocess.run(
             [TOOLS / program, *arguments],
@@ -61,6 +61,7 @@ def run_tool():
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            input=stdin,
         )
         assert done.returncode == 0, f"{program} is not content: {done.stdout}"
         sys.stdout.write(done.stdout)  # shown by -rA

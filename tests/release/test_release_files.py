@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import html
 import re
 import subprocess
 import sys
@@ -131,6 +132,28 @@ def test_the_library_is_that_of_the_wheel(machine, natives, libraries):
         assert file is not None
         assert file.read() == natives["libort_sparse.so"].read_bytes()
     assert {"LICENSE", "README.md", "include/ort_sparse.h", "examples/c/run_model.c"} <= names
+
+
+RENDER = """
+import sys
+from readme_renderer.markdown import render
+print(render(sys.stdin.read()))
+"""
+
+
+def test_the_description_is_shown_as_it_should_be(wheels, run_tool):
+    """Twine checks only descriptions that are not Markdown."""
+    name = f"ort_sparse-{ort_sparse.__version__}.dist-info/METADATA"
+    for wheel in wheels.values():
+        text = email.message_from_bytes(zipfile.ZipFile(wheel).read(name)).get_payload()
+        page = html.unescape(run_tool("python", "-c", RENDER, stdin=text))
+        assert "<table>" in page
+        assert "](" not in page  # a link that was not understood
+        first, second, *_ = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
+        command, lines = (re.sub("<[^>]+>", "", block) for block in (first, second))
+        assert command.startswith('pip install "ort-sparse[')
+        assert "import ort_sparse" in lines
+        assert "ort_sparse.session(" in lines
 
 
 @pytest.mark.parametrize(
