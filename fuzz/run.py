@@ -53,6 +53,7 @@ def main() -> None:
         "-rss_limit_mb=2048",
         "-len_control=0",
         "-reduce_inputs=0",
+        "-entropic=0",  # its tables take a quarter of the time
         "-print_final_stats=1",
         *((corpus, seeds) if options.target != "sparsity" else (corpus,)),
     ]

@@ -1,5 +1,3 @@
-#include "dense/conv.h"
-
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,25 +5,10 @@
 #include "base/arithmetic.h"
 #include "base/cache.h"
 #include "base/memory.h"
-
-enum { HEIGHT, WIDTH };
+#include "dense/conv_layer.h"
 
 /* Multiplications that a task shall be worth: some 4 microseconds of a good CPU. */
 enum { TASK_WORK = 200000 };
-
-struct conv_layer {
-    struct conv_geometry geometry;
-    int64_t group_in, group_out; /* channels of a group */
-    int64_t group_weights;       /* floats */
-    int64_t taps;
-    int64_t cache_floats; /* the input of a block should fit into them */
-    int lanes;
-    int takes_blocks; /* of output channels, CONV_BLOCK at once */
-    conv_kernel kernel, any_kernel;
-    conv_fill_kernel fill;
-    float* weights;
-    struct epilogue epilogue; /* its arrays are the layer's own */
-};
 
 /* --- Creation. */
 
@@ -125,6 +108,7 @@ static void choose_kernels(struct conv_layer* layer, const struct microkernel_se
     layer->kernel = found != NULL ? found->run.conv : layer->any_kernel;
     const int fill_stride = g->stride[WIDTH] <= 2 ? (int)g->stride[WIDTH] : 0;
     layer->fill = microkernel_find(set, MICROKERNEL_CONV_FILL, 0, fill_stride)->run.conv_fill;
+    layer->row_kernel = conv_find_row_kernel(layer, set);
 }
 
 struct conv_layer* conv_layer_create(const struct conv_geometry* geometry, const float* weights,
@@ -424,12 +408,11 @@ static void fill_block(const struct conv_plan* plan, const struct view* x,
     }
 }
 
-static void run_block(const struct conv_plan* plan, const struct conv_operands* operands,
-                      const struct block* block, float* scratch) {
+static void run_block(const struct conv_plan* plan, const struct view* x, const struct block* block,
+                      const struct conv_target* y, float* scratch) {
     const struct conv_layer* layer = plan->layer;
-    const struct view* y = &operands->y;
     float* copy = scratch + plan->margin;
-    fill_block(plan, &operands->x, block, copy);
+    fill_block(plan, x, block, copy);
     /* Groups of one channel are channels that each have an input of their own. */
     const int64_t calls = layer->group_out == 1 ? 1 : block->groups;
     struct conv_call call = {
@@ -438,7 +421,7 @@ static void run_block(const struct conv_plan* plan, const struct conv_operands* 
         .offsets = plan->offsets,
         .taps = layer->taps,
         .channels = layer->group_out == 1 ? block->groups : layer->group_out,
-        .y_step = plan->output_size[WIDTH],
+        .y_step = y->row_stride,
         .y_stride = y->channel_stride,
         .height = block->size[HEIGHT],
         .width = block->size[WIDTH],
@@ -453,19 +436,46 @@ static void run_block(const struct conv_plan* plan, const struct conv_operands* 
         call.input = copy + i * layer->group_in * plan->channel_floats;
         call.weights = layer->weights + (block->group + i) * layer->group_weights;
         call.epilogue = epilogue_from_row(&layer->epilogue, channel);
-        call.y = y->pixels + block->image * y->image_stride + channel * y->channel_stride +
-                 block->first[HEIGHT] * plan->output_size[WIDTH] + block->first[WIDTH];
+        call.y = y->pixels + channel * y->channel_stride + block->first[WIDTH];
         plan->kernel(&call);
     }
 }
 
 void conv_run_task(const struct conv_plan* plan, const struct conv_operands* operands, int64_t task,
                    float* scratch) {
+    const struct view* y = &operands->y;
     const int64_t first = task * plan->blocks_per_task;
     const int64_t end = smaller(plan->blocks, first + plan->blocks_per_task);
     memset(scratch, 0, (size_t)plan->margin * sizeof *scratch);
     for (int64_t index = first; index < end; index++) {
         const struct block block = block_of(plan, index);
-        run_block(plan, operands, &block, scratch);
+        const struct conv_target target = {
+            .pixels = y->pixels + block.image * y->image_stride +
+                      block.first[HEIGHT] * plan->output_size[WIDTH],
+            .row_stride = plan->output_size[WIDTH],
+            .channel_stride = y->channel_stride,
+        };
+        run_block(plan, &operands->x, &block, &target, scratch);
+    }
+}
+
+void conv_run_rows(const struct conv_plan* plan, const struct view* x, int64_t image, int64_t first,
+                   int64_t rows, const struct conv_target* y, float* scratch) {
+    const int64_t per_row = plan->group_blocks * plan->block_count[WIDTH];
+    memset(scratch, 0, (size_t)plan->margin * sizeof *scratch);
+    for (int64_t row = 0; row < rows; row += plan->block_size[HEIGHT]) {
+        struct conv_target target = *y;
+        target.pixels += row * y->row_stride;
+        for (int64_t i = 0; i < per_row; i++) {
+            /* A block of the first row of blocks, moved. */
+            const int64_t group = i / plan->block_count[WIDTH], part = i % plan->block_count[WIDTH];
+            struct block block =
+                block_of(plan, (image * plan->group_blocks + group) * plan->block_count[HEIGHT] *
+                                       plan->block_count[WIDTH] +
+                                   part);
+            block.first[HEIGHT] = first + row;
+            block.size[HEIGHT] = smaller(plan->block_size[HEIGHT], rows - row);
+            run_block(plan, x, &block, &target, scratch);
+        }
     }
 }

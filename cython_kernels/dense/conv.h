@@ -69,10 +69,43 @@ struct conv_operands {
     struct view x, y;
 };
 
+/* Where rows of output pixels go. */
+struct conv_target {
+    float* pixels;                      /* of the first row, in the first channel */
+    int64_t row_stride, channel_stride; /* floats */
+};
+
 /* Floats of scratch that a task needs, aligned to a cache line. */
 enum { CONV_SCRATCH_FLOATS = 32 << 10 };
 
 void conv_run_task(const struct conv_plan*, const struct conv_operands*, int64_t task,
                    float* scratch);
+
+/* Computes rows [first, first + rows) of an image that has more than one, outside of tasks. */
+void conv_run_rows(const struct conv_plan*, const struct view* x, int64_t image, int64_t first,
+                   int64_t rows, const struct conv_target*, float* scratch);
+
+/* --- Lines, conv_lines.c: the input need not be planes. */
+
+const struct conv_geometry* conv_layer_geometry(const struct conv_layer*);
+
+/* Whether conv_run_lines can run the layer: one that is depthwise, with a usual kernel. */
+int conv_layer_takes_lines(const struct conv_layer*);
+
+/* Rows of some channels. Each line of the input continues with zeros, as many on either side as the
+ * kernel is padded, and may be read two vectors further. */
+struct conv_lines {
+    const float* input; /* of the first channel of all */
+    int64_t input_stride;
+    const int32_t* lines; /* floats from a channel's begin to what the first pixel's first column
+                             reads: for each line of the input, from the first row's first on */
+    int64_t first_channel, channels;
+    struct conv_target y; /* of these channels */
+    int64_t rows, width;
+    int spill; /* whether whole vectors may be written at the end of a row: rows are then computed
+                  in order, channel by channel */
+};
+
+void conv_run_lines(const struct conv_layer*, const struct conv_lines*);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "microkernels/conv_body.h"
 #include "microkernels/conv_fill_body.h"
+#include "microkernels/conv_row_body.h"
 #include "microkernels/copy_body.h"
 #include "microkernels/elementwise_body.h"
 #include "microkernels/one_pixel_body.h"
@@ -23,6 +24,8 @@
 #define SPMM_ENTRY(nr, mr) SPMM_ENTRY_(SIMD_ISA, nr, mr)
 #define CONV_ENTRY(cells, stride) \
     {MICROKERNEL_CONV, cells, stride, {.conv = SIMD_NAME(conv_##cells##_##stride)}},
+#define CONV_ROW_ENTRY(cells, stride) \
+    {MICROKERNEL_CONV_ROW, cells, stride, {.conv_row = SIMD_NAME(conv_row_##cells##_##stride)}},
 #define CONV_FILL_ENTRY(stride) \
     {MICROKERNEL_CONV_FILL, 0, stride, {.conv_fill = SIMD_NAME(conv_fill_##stride)}},
 #define UNARY_ENTRY(function, name) \
@@ -45,8 +48,8 @@ static const struct microkernel SIMD_NAME(entries)[] = {
     {MICROKERNEL_EXP_SUM, 0, 0, {.exp_sum = SIMD_NAME(exp_sum)}},
     {MICROKERNEL_TRANSPOSE, 0, 0, {.transpose = SIMD_NAME(transpose)}},
     UNARY_LIST(UNARY_ENTRY) BINARY_LIST(BINARY_ENTRIES) CONV_FILL_STRIDES(CONV_FILL_ENTRY)
-        CONV_SHAPES(CONV_ENTRY) POOL_SHAPES(POOL_ENTRY) ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY)
-            SPMM_SHAPES(SPMM_ENTRY)};
+        CONV_SHAPES(CONV_ENTRY) CONV_ROW_SHAPES(CONV_ROW_ENTRY) POOL_SHAPES(POOL_ENTRY)
+            ONE_PIXEL_BLOCK_ROWS(ONE_PIXEL_ENTRY) SPMM_SHAPES(SPMM_ENTRY)};
 
 const struct microkernel_set SIMD_NAME(microkernels) = {
     .isa = SIMD_PASTE(ISA_, SIMD_ISA),

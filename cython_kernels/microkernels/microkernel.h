@@ -104,6 +104,26 @@ struct conv_call {
 /* Reads whole vectors: up to lanes - 1 floats past the last pixel of a row. */
 typedef void (*conv_kernel)(const struct conv_call*);
 
+/* Rows of channels of a depthwise convolution, from lines that lie anywhere: each continues with
+ * enough zeros on both sides. */
+struct conv_row_call {
+    const float* input;   /* of the first channel */
+    int64_t input_stride; /* floats from channel to channel */
+    const int32_t* lines; /* floats from there to what the first cell of a row's first pixel reads:
+                             for each line of the kernel; the next row's are a stride further */
+    const float* weights; /* column by column of the kernel, channel by channel */
+    int64_t channels;
+
+    float* y;
+    int64_t y_step, y_stride; /* floats from row to row, from channel to channel */
+    int64_t rows, width;
+    int spill; /* whether whole vectors may be written at the end of a row */
+    struct epilogue epilogue;
+};
+
+/* Reads up to two vectors past the last pixel of a line. */
+typedef void (*conv_row_kernel)(const struct conv_row_call*);
+
 enum reduction { REDUCE_SUM, REDUCE_MAXIMUM };
 
 /* The sum of `count` floats, exact to 1e-6 of the sum of their absolute values, or the maximum; of
@@ -149,6 +169,7 @@ typedef void (*pool_kernel)(const struct pool_call*);
     X(MICROKERNEL_CONV_FILL, "conv_fill")   \
     X(MICROKERNEL_CONV, "conv")             \
     X(MICROKERNEL_CONV_BLOCK, "conv_block") \
+    X(MICROKERNEL_CONV_ROW, "conv_row")     \
     X(MICROKERNEL_POOL, "pool")             \
     X(MICROKERNEL_UNARY, "unary")           \
     X(MICROKERNEL_BINARY, "binary")         \
@@ -166,8 +187,8 @@ struct microkernel {
     /* Rows that share an input channel: NR; of conv: height of the kernel; of pool: 1 if it
      * averages; of unary, binary and reduce: the function's enumerator. */
     int block_rows;
-    /* Pixels of a tile, in vectors: MR; of conv: stride along the height; of conv_fill and pool:
-     * stride along the width, 0 for any; of binary: the shape's enumerator. */
+    /* Pixels of a tile, in vectors: MR; of conv and conv_row: stride along the height; of conv_fill
+     * and pool: stride along the width, 0 for any; of binary: the shape's enumerator. */
     int vectors;
     union {
         spmm_kernel spmm;
@@ -177,6 +198,7 @@ struct microkernel {
         copy_every_kernel copy_every;
         conv_fill_kernel conv_fill;
         conv_kernel conv;
+        conv_row_kernel conv_row;
         unary_kernel unary;
         binary_kernel binary;
         reduce_kernel reduce;

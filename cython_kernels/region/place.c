@@ -74,6 +74,7 @@ static struct region_place place_in_concat(const struct region_plan* plan,
 
 /* From the last operator to the first: outputs choose where inputs lie. */
 static void place_backwards(struct region_plan* plan, const struct region_op* op) {
+    if (plan->steps[op - plan->graph->ops].kind == REGION_STEP_INSIDE) return;
     const int renames = op->kind == REGION_RESHAPE || op->kind == REGION_SLICE;
     struct region_place* place = &plan->places[op->output];
     if (place->storage < 0 && (!renames || plan->graph->values[op->output].output >= 0)) {
@@ -135,15 +136,27 @@ static void place_forwards(struct region_plan* plan, int op_number) {
 
 /* --- Life times, and memory that one storage takes over from another. */
 
+static void read_by(struct region_plan* plan, int value, int op) {
+    const int storage = plan->places[value].storage;
+    if (storage >= 0) plan->storages[storage].last_op = op;
+}
+
 static void find_lives(struct region_plan* plan) {
     for (int i = 0; i < plan->graph->op_count; i++) {
         const struct region_op* op = &plan->graph->ops[i];
+        struct region_step* step = &plan->steps[i];
+        if (step->kind == REGION_STEP_INSIDE) continue;
+        if (step->kind == REGION_STEP_CHAIN) {
+            struct region_chain* chain = &step->plan.chain;
+            read_by(plan, chain->input, i);
+            chain->storage = add_storage(plan, REGION_MEMORY, 0, chain_plan_floats(chain->plan));
+            plan->storages[chain->storage].first_op = i;
+            plan->storages[chain->storage].last_op = i;
+        }
         struct region_storage* out = &plan->storages[plan->places[op->output].storage];
         if (out->first_op < 0) out->first_op = i;
         out->last_op = i;
-        for (int k = 0; k < op->input_count; k++) {
-            plan->storages[plan->places[op->inputs[k]].storage].last_op = i;
-        }
+        for (int k = 0; k < op->input_count; k++) read_by(plan, op->inputs[k], i);
     }
 }
 

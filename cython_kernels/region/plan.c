@@ -45,7 +45,7 @@ static int allocate_arrays(struct region_plan* plan) {
     plan->outputs = calloc((size_t)graph->output_count + 1, sizeof *plan->outputs);
     plan->shapes = calloc(values, sizeof *plan->shapes);
     plan->places = calloc(values, sizeof *plan->places);
-    plan->storages = calloc(values, sizeof *plan->storages);
+    plan->storages = calloc(values + (size_t)graph->op_count, sizeof *plan->storages);
     plan->steps = calloc((size_t)graph->op_count + 1, sizeof *plan->steps);
     return plan->inputs != NULL && plan->outputs != NULL && plan->shapes != NULL &&
            plan->places != NULL && plan->storages != NULL && plan->steps != NULL;
@@ -74,6 +74,7 @@ static int make(struct region_plan* plan, struct status* why) {
     for (int i = 0; i < graph->output_count; i++) {
         plan->outputs[i] = plan->shapes[graph->outputs[i]];
     }
+    if (!region_find_chains(plan, why)) return 0;
     if (!region_place_values(plan)) {
         return status_fail(why, STATUS_NO_MEMORY, "not enough memory for a plan");
     }
@@ -105,6 +106,11 @@ void region_plan_destroy(struct region_plan* plan) {
     free(plan->shapes);
     free(plan->places);
     free(plan->storages);
+    for (int i = 0; plan->steps != NULL && i < plan->graph->op_count; i++) {
+        if (plan->steps[i].kind == REGION_STEP_CHAIN) {
+            chain_plan_destroy(plan->steps[i].plan.chain.plan);
+        }
+    }
     free(plan->steps);
     free(plan);
 }

@@ -3,6 +3,7 @@
 #ifndef ORT_SPARSE_REGION_PLAN_H
 #define ORT_SPARSE_REGION_PLAN_H
 
+#include "chain/chain.h"
 #include "dense/transpose.h"
 #include "region/graph.h"
 
@@ -42,11 +43,20 @@ struct region_rows {
     int64_t items, items_per_task;      /* parts of all rows */
 };
 
+/* Layers whose values between them are never whole. */
+struct region_chain {
+    struct chain_plan* plan;
+    int input;   /* a value */
+    int storage; /* of its rings */
+};
+
 enum region_step_kind {
     REGION_STEP_NONE, /* the output lies where the input does */
     REGION_STEP_LAYER,
-    REGION_STEP_ROWS, /* a function of rows */
-    REGION_STEP_COPY, /* the same, copying */
+    REGION_STEP_ROWS,   /* a function of rows */
+    REGION_STEP_COPY,   /* the same, copying */
+    REGION_STEP_CHAIN,  /* layers up to this one, depth first */
+    REGION_STEP_INSIDE, /* of a chain, but not its last layer: nothing is left to do */
 };
 
 struct region_step {
@@ -60,6 +70,7 @@ struct region_step {
         struct softmax_plan softmax;
         struct transpose_plan transpose;
         struct region_rows rows;
+        struct region_chain chain;
     } plan;
 };
 
@@ -82,6 +93,9 @@ struct region_plan* region_plan_create(const struct region_graph*,
                                        const struct region_shape* inputs, struct status*);
 void region_plan_destroy(struct region_plan*);
 
+/* chains.c: chooses which layers are computed depth first. Returns whether memory sufficed. */
+int region_find_chains(struct region_plan*, struct status*);
+
 /* place.c: chooses storages and places of all values whose shapes are known. An operator whose
  * output lies in its input needs no step. Returns whether memory sufficed. */
 int region_place_values(struct region_plan*);
@@ -100,6 +114,7 @@ struct view region_view(const struct region_run*, int value);
 
 /* steps.c: plans the step of an operator whose values are placed, and runs one of its tasks. */
 int region_plan_step(struct region_plan*, int op, struct status*);
+void region_begin_step(const struct region_run*, int op);
 void region_run_task(const struct region_run*, int op, int64_t task, float* scratch);
 
 /* rows.c: functions of rows; copy.c: copies, where rows do not match. */

@@ -217,6 +217,7 @@ void region_plan_run(const struct region_plan* plan, const float* const* inputs,
         .run = {.plan = plan, .inputs = inputs, .outputs = outputs, .memory = memory}};
     for (job.op = 0; job.op < plan->graph->op_count; job.op++) {
         const int64_t tasks = plan->steps[job.op].task_count;
+        region_begin_step(&job.run, job.op);
         if (tasks == 1) {
             run_task(&job, 0);
         } else if (tasks > 1) {

@@ -85,6 +85,7 @@ static int plan_nhwc(struct region_plan* plan, const struct region_op* op,
 int region_plan_step(struct region_plan* plan, int op_number, struct status* why) {
     const struct region_op* op = &plan->graph->ops[op_number];
     struct region_step* step = &plan->steps[op_number];
+    if (step->kind == REGION_STEP_CHAIN || step->kind == REGION_STEP_INSIDE) return 1;
     switch (op->kind) {
         case REGION_SLICE:
             if (step->kind != REGION_STEP_COPY) return 1;
@@ -189,11 +190,37 @@ static void run_layer(const struct region_run* run, const struct region_op* op,
     }
 }
 
+static struct chain_operands chain_operands(const struct region_run* run,
+                                            const struct region_op* op,
+                                            const struct region_chain* chain) {
+    struct chain_operands operands = {
+        .x = region_view(run, chain->input),
+        .y = region_view(run, op->output),
+        .memory = run->memory + run->plan->storages[chain->storage].offset,
+    };
+    if (op->input_count == 2) operands.residual = region_view(run, op->inputs[1]);
+    return operands;
+}
+
+void region_begin_step(const struct region_run* run, int op_number) {
+    const struct region_step* step = &run->plan->steps[op_number];
+    if (step->kind != REGION_STEP_CHAIN) return;
+    const struct region_chain* chain = &step->plan.chain;
+    chain_begin(chain->plan, run->memory + run->plan->storages[chain->storage].offset);
+}
+
 void region_run_task(const struct region_run* run, int op_number, int64_t task, float* scratch) {
     const struct region_step* step = &run->plan->steps[op_number];
     switch (step->kind) {
         case REGION_STEP_NONE:
+        case REGION_STEP_INSIDE:
             break;
+        case REGION_STEP_CHAIN: {
+            const struct region_op* op = &run->plan->graph->ops[op_number];
+            const struct chain_operands operands = chain_operands(run, op, &step->plan.chain);
+            chain_run_task(step->plan.chain.plan, &operands, task, scratch);
+            break;
+        }
         case REGION_STEP_LAYER:
             run_layer(run, &run->plan->graph->ops[op_number], step, task, scratch);
             break;

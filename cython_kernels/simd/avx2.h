@@ -81,6 +81,15 @@ static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
     *odd = _mm256_shuffle_ps(low, high, 0xdd);
 }
 
+static inline void vec_split_mixed(vec a, vec b, vec* even, vec* odd) {
+    *even = _mm256_shuffle_ps(a, b, 0x88);
+    *odd = _mm256_shuffle_ps(a, b, 0xdd);
+}
+
+static inline vec vec_unmix(vec x) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8));
+}
+
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }

@@ -68,6 +68,12 @@ static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
     *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(lanes, _mm512_set1_epi32(1)), b);
 }
 
+static inline void vec_split_mixed(vec a, vec b, vec* even, vec* odd) {
+    vec_split(a, b, even, odd);
+}
+
+static inline vec vec_unmix(vec x) { return x; }
+
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }

@@ -78,6 +78,12 @@ static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
     *odd = vuzp2q_f32(a, b);
 }
 
+static inline void vec_split_mixed(vec a, vec b, vec* even, vec* odd) {
+    vec_split(a, b, even, odd);
+}
+
+static inline vec vec_unmix(vec x) { return x; }
+
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }

@@ -76,6 +76,13 @@ static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
     *odd = (vec){a[1], a[3], b[1], b[3]};
 }
 
+/* The same, in any order of lanes, which vec_unmix undoes. */
+static inline void vec_split_mixed(vec a, vec b, vec* even, vec* odd) {
+    vec_split(a, b, even, odd);
+}
+
+static inline vec vec_unmix(vec x) { return x; }
+
 static inline vec vec_add(vec a, vec b) { return a + b; }
 static inline vec vec_sub(vec a, vec b) { return a - b; }
 static inline vec vec_mul(vec a, vec b) { return a * b; }

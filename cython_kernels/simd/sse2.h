@@ -74,6 +74,12 @@ static inline void vec_split(vec a, vec b, vec* even, vec* odd) {
     *odd = _mm_shuffle_ps(a, b, 0xdd);
 }
 
+static inline void vec_split_mixed(vec a, vec b, vec* even, vec* odd) {
+    vec_split(a, b, even, odd);
+}
+
+static inline vec vec_unmix(vec x) { return x; }
+
 static inline vec vec_add(vec a, vec b) { return _mm_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
 static inline vec vec_mul(vec a, vec b) { return _mm_mul_ps(a, b); }

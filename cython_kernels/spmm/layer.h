@@ -83,6 +83,10 @@ struct spmm_piece {
 void spmm_run_piece(const struct spmm_plan*, const struct spmm_zone*, const struct spmm_operands*,
                     const struct spmm_piece*, float* scratch);
 
+/* Runs the kernels over a strip, in tiles of nearly equal width: first the wider ones. The call
+ * describes the strip as if it were one tile. */
+void spmm_run_tiles(const struct spmm_layer*, const struct spmm_call*, int64_t vectors);
+
 /* Points a call to one section and to the epilogue of its rows. */
 void spmm_select_section(const struct spmm_layer*, int64_t chunk, int64_t slab, struct spmm_call*);
 

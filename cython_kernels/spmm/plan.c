@@ -84,6 +84,12 @@ void spmm_plan_make(struct spmm_plan* plan, const struct spmm_layer* layer,
     if (joins) add_zone(plan, (struct spmm_zone){.first = whole, .pixels = rest, .joined = 1});
 }
 
+/* Where a tile begins among the vectors of a span: tiles are of equal width, or one vector wider,
+ * so that tasks never cut one. */
+static int64_t first_vector(int64_t tile, int64_t tiles, int64_t vectors) {
+    return tile * vectors / tiles;
+}
+
 static void run_task_of(const struct spmm_plan* plan, const struct spmm_zone* zone,
                         const struct spmm_operands* operands, int64_t task, float* scratch) {
     const struct spmm_layer* layer = plan->layer;
@@ -91,14 +97,17 @@ static void run_task_of(const struct spmm_plan* plan, const struct spmm_zone* zo
     int64_t span_split = task / zone->chunk_splits % zone->span_splits;
     int64_t first = task / zone->chunk_splits / zone->span_splits * zone->spans_per_task;
     int64_t last = smaller(zone->spans, first + zone->spans_per_task);
-    int64_t lines = divide_up(zone->span_pixels, CACHE_LINE_FLOATS);
-    int64_t end = (span_split + 1) * lines / zone->span_splits * CACHE_LINE_FLOATS;
+    const int64_t vectors = divide_up(zone->span_pixels, layer->lanes);
+    const int64_t tiles = divide_up(vectors, zone->vectors);
     struct spmm_piece piece = {
-        .first = span_split * lines / zone->span_splits * CACHE_LINE_FLOATS,
-        .end = smaller(end, zone->span_pixels),
+        .first =
+            first_vector(span_split * tiles / zone->span_splits, tiles, vectors) * layer->lanes,
+        .end = first_vector((span_split + 1) * tiles / zone->span_splits, tiles, vectors) *
+               layer->lanes,
         .chunk = chunk_split * layer->chunk_count / zone->chunk_splits,
         .chunk_end = (chunk_split + 1) * layer->chunk_count / zone->chunk_splits,
     };
+    piece.end = smaller(piece.end, zone->span_pixels);
     const int one_pixel = plan->one_pixel && spmm_has_adjacent_channels(operands);
     for (piece.span = first; piece.span < last; piece.span++) {
         if (one_pixel) {

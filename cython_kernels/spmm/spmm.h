@@ -121,4 +121,27 @@ enum { SPMM_SCRATCH_FLOATS = SPMM_PANEL_FLOATS + SPMM_STAGING_FLOATS };
 void spmm_run_task(const struct spmm_plan*, const struct spmm_operands*, int64_t task,
                    float* scratch);
 
+/* --- Strips whose panel somebody else fills, panel.c. */
+
+/* Writes pixels of input channels [first, first + channels) to a panel; strides count floats. What
+ * lies between the pixels of a channel and those of the next one does not matter. */
+typedef void (*spmm_fill)(void* data, int64_t first, int64_t channels, float* panel,
+                          int64_t stride);
+
+struct spmm_strip {
+    int64_t pixels;
+    spmm_fill fill;
+    void* data;
+    float* y; /* of the first row; pixels are contiguous */
+    int64_t y_stride;
+    const float* residual; /* or NULL */
+    int64_t residual_stride;
+};
+
+/* The panel of a slab must fit SPMM_PANEL_FLOATS. */
+int64_t spmm_strip_floats(const struct spmm_layer*, int64_t pixels);
+
+/* Computes all rows of a strip. */
+void spmm_run_strip(const struct spmm_layer*, const struct spmm_strip*, float* scratch);
+
 #endif

@@ -133,9 +133,8 @@ static void run_tiles(const struct spmm_layer* layer, const struct spmm_call* wh
     layer->kernels[width - 1](&call);
 }
 
-/* Runs the kernels over a strip, in tiles of nearly equal width: first the wider ones. */
-static void run_strip(const struct spmm_layer* layer, const struct spmm_call* whole,
-                      int64_t vectors) {
+void spmm_run_tiles(const struct spmm_layer* layer, const struct spmm_call* whole,
+                    int64_t vectors) {
     int64_t tiles = divide_up(vectors, layer->vectors);
     int64_t width = vectors / tiles, wider = vectors % tiles;
     if (wider > 0) run_tiles(layer, whole, 0, wider, width + 1, layer->lanes);
@@ -200,7 +199,7 @@ static void run_rows(const struct piece_run* run, const struct strip* strip, int
             if (joined && call.first && call.residual != NULL) {
                 gather_rows(run, strip, rows, &operands->residual, stride);
             }
-            run_strip(layer, &call, vectors);
+            spmm_run_tiles(layer, &call, vectors);
             if (joined && call.last) scatter_rows(run, strip, rows, &operands->y, stride);
         }
     }

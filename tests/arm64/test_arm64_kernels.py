@@ -17,7 +17,7 @@ PROGRAMS = PROJECT / "tests" / "kernels" / "c"
 def test_every_kernel_is_right(arm64_root, tmp_path, name):
     program = tmp_path / name
     tests = PROJECT / "tests"
-    rooms = ("base", "simd", "microkernels", "spmm", "dense")
+    rooms = ("base", "simd", "microkernels", "spmm", "dense", "chain")
     sources = [
         tests / "oracle.c",
         *(PROGRAMS / f"{part}.c" for part in ("problem", name)),

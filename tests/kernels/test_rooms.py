@@ -16,9 +16,10 @@ ROOMS = {
     "microkernels": {"base", "simd"},
     "spmm": {"base", "microkernels"},
     "dense": {"base", "microkernels"},
+    "chain": {"base", "spmm", "dense"},
     "op": {"base", "spmm"},
     "model": {"base"},
-    "region": {"base", "microkernels", "spmm", "dense", "op", "model"},
+    "region": {"base", "microkernels", "spmm", "dense", "chain", "op", "model"},
     "claim": {"base", "op", "model", "region"},
     "drivers": {"base", "spmm", "dense"},
     "ort": {"core"},
@@ -39,7 +40,7 @@ ROOMS = {
 }
 
 # A header that only its own room may include: other rooms use `<room>/<room>.h`.
-PRIVATE = {"spmm/layer.h": "spmm"}
+PRIVATE = {"spmm/layer.h": "spmm", "dense/conv_layer.h": "dense", "chain/plan.h": "chain"}
 
 INCLUDE = re.compile(r'^\s*(?:#include|cdef extern from) "([^"]+)"', re.MULTILINE)
 CIMPORT = re.compile(r"^\s*(?:from (\S+) )?cimport (\S+)", re.MULTILINE)

@@ -46,6 +46,7 @@ def run(*command: str | Path) -> str:
     [
         ("test_spmm", "2"),
         ("test_conv", "6"),
+        ("test_chain", "10"),
         ("test_pool", "50"),
         ("test_elementwise", "2"),
         ("test_reduce", "2"),

@@ -359,8 +359,9 @@ static int check_row(const struct microkernel_set* set, const struct microkernel
         case MICROKERNEL_CONV:   /* these three: test_conv.c */
         case MICROKERNEL_CONV_BLOCK:
         case MICROKERNEL_CONV_FILL:
-        case MICROKERNEL_POOL:  /* test_pool.c */
-        case MICROKERNEL_UNARY: /* test_elementwise.c */
+        case MICROKERNEL_CONV_ROW: /* test_chain.c */
+        case MICROKERNEL_POOL:     /* test_pool.c */
+        case MICROKERNEL_UNARY:    /* test_elementwise.c */
         case MICROKERNEL_BINARY:
         case MICROKERNEL_REDUCE: /* test_reduce.c */
         case MICROKERNEL_EXP_SUM:
