@@ -154,7 +154,7 @@ static void build_conv(struct adding* a) {
     const int64_t groups = shape & 6 ? (shape & 6) == 6 && channels % 2 == 0 ? 2 : 1 : channels;
     const int64_t rows = groups * (1 + graph_below(a->b, groups > 2 ? 2 : 20));
     int64_t dims[MODEL_MAX_RANK] = {rows, channels / groups, 1, 1, 1};
-    const int64_t most = groups == channels || channels / groups < 6 ? 4 : 3;
+    const int64_t most = groups == channels ? 5 : channels / groups < 6 ? 4 : 3;
     for (int i = 2; i < a->x->rank && !pointwise; i++) dims[i] = 1 + graph_below(a->b, most);
     add_floats(a, a->x->rank, dims, pointwise ? zeros_of(a) : 0);
     if (shape & 8) add_floats(a, 1, dims, 0);

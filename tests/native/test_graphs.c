@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fake_ort.h"
 #include "graph_case.h"
@@ -67,6 +68,22 @@ static void claim_absurd_sizes(void) {
     }
 }
 
+/* Layers between wide planes, which are computed depth first: as fuzz/graph_seeds.py writes them.
+ */
+static void make_chain(uint8_t* bytes) {
+    static const uint8_t header[] = {0, 0, 1, 1, 4, 138, 246, 0, 0, 0, 7, 0, 0};
+    static const uint8_t pointwise[] = {0, 0, 11, 5, 1, 3, 4, 0};
+    static const uint8_t depthwise[] = {0, 0, 8, 0, 2, 2, 5, 6, 34, 0, 0, 1, 1, 1, 1};
+    memset(bytes, 255, BYTES); /* then nodes that are given no bytes end the graph */
+    memcpy(bytes, header, sizeof header);
+    bytes += sizeof header;
+    for (int i = 0; i < 2; i++) {
+        memcpy(bytes, pointwise, sizeof pointwise);
+        memcpy(bytes + sizeof pointwise, depthwise, sizeof depthwise);
+        bytes += sizeof pointwise + sizeof depthwise;
+    }
+}
+
 int main(int argc, char** argv) {
     const int graphs = argc > 1 ? atoi(argv[1]) : 40, threads = argc > 2 ? atoi(argv[2]) : 0;
     int failures = 0, nodes = 0;
@@ -75,7 +92,11 @@ int main(int argc, char** argv) {
     claim_absurd_sizes();
     for (int number = 0; number < graphs; number++) {
         uint8_t bytes[BYTES];
-        make_bytes(bytes, &state);
+        if (number == 0) {
+            make_chain(bytes);
+        } else {
+            make_bytes(bytes, &state);
+        }
         graph_decode(&c, bytes, sizeof bytes);
         nodes += c.model.node_count;
         if (threads > 0) {
