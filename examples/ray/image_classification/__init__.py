@@ -1,0 +1,1 @@
+"""Image classification with Ray: batches (`batch`) and a service (`service`)."""
