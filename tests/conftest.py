@@ -23,6 +23,7 @@ SLOW = {
     "arm64": "a cross compiler, an emulator, a wheel for another machine",
     "browser": "a real browser",
     "examples/test_prune_and_deploy_example.py": "an environment with PyTorch, training",
+    "examples/test_ray_example.py": "an environment with Ray, a cluster of four nodes",
     "mutants": "hundreds of damaged models",
     "native": "builds with sanitizers",
     "packaging/test_compatibility.py": "environments with other versions of packages",

@@ -16,7 +16,7 @@ from pathlib import Path
 import ray
 from image_classification.batch import Settings, Summary, classify
 from image_classification.model import SCALING, ModelError
-from image_classification.results import LostRowsError
+from image_classification.results import LostRowsError, open_results
 from image_classification.sources import Source
 
 SHIPPED = {"py_modules": [str(Path(__file__).resolve().parent / "image_classification")]}
@@ -36,9 +36,11 @@ def main() -> int:
         readers=options.readers,
         scaling={"mean": options.mean, "scale": options.scale},
     )
-    ray.init(address=options.address or "local", runtime_env=SHIPPED, log_to_driver=False)
     try:
-        summary = classify(options.model.read_bytes(), source, options.results, settings)
+        open_results(options.results)  # what cannot be written fails before Ray starts
+        model = options.model.read_bytes()
+        ray.init(address=options.address or "local", runtime_env=SHIPPED, log_to_driver=False)
+        summary = classify(model, source, options.results, settings)
     except (OSError, ModelError, LostRowsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

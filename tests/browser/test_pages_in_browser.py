@@ -181,6 +181,11 @@ def test_three_hundred_layers_open_in_a_second(browser, opened, tmp_path):
     seconds = {metric["name"]: metric["value"] for metric in metrics}["TaskDuration"]
     assert 0 < seconds < MOST_SECONDS
     assert len(column(tab, "no.")) == 300
+    heads, cells = tab.eval_on_selector_all(
+        "#layers tr:first-child",
+        "rows => rows.map(r => Array.from(r.cells, c => c.getBoundingClientRect().left))",
+    )
+    assert heads == pytest.approx(cells, abs=1)
     heading(tab, "zeros").get_by_role("button").click()
     values = numbers(column(tab, "zeros"))
     assert values == sorted(values)
@@ -194,6 +199,16 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(opened, request, name):
     for text in tab.locator("main svg text").all()[:3]:
         assert text.bounding_box()["height"] >= 8
     assert tab.get_by_role("button", name="layer", exact=True).first.is_visible()
+
+
+@pytest.mark.parametrize("width", [970, 1100, 1900])
+@pytest.mark.parametrize("name", ["inspection", "benchmark"])
+def test_on_a_desk_no_table_is_cut_off(opened, request, name, width):
+    tab = opened(request.getfixturevalue(name), viewport={"width": width, "height": 800})
+    assert tab.locator("section").count() >= 2
+    for section in tab.locator("section").all():
+        section.scroll_into_view_if_needed()
+        assert section.evaluate("section => section.scrollWidth - section.clientWidth") <= 0
 
 
 def test_hostile_names_are_not_wider_than_a_phone(opened, tmp_path):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .images import ImageError
 from .model import SCALING, Model
-from .results import SUCCESS, check, open_folder
+from .results import SUCCESS, check, open_results
 from .sources import Source, read_images
 
 RESULTS = pa.schema(
@@ -164,9 +164,7 @@ def classify(
         If the results are not complete, which is a fault of Ray or of the storage.
     """
     Model(model, threads=1)  # one that does not serve fails here, before any actor starts
-    filesystem, folder = open_folder(results)
-    if filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)):
-        raise FileExistsError(f"{results}: must be empty or absent, but holds files")
+    filesystem, folder = open_results(results)
     readers = settings.readers or max(2, _cluster_cpus())
     expected, images = read_images(source, readers=readers, batch_size=settings.batch_size)
     reference = ray.put(model)

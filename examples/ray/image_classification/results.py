@@ -49,6 +49,20 @@ def open_folder(folder: str) -> tuple[pyarrow.fs.FileSystem, str]:
     return pyarrow.fs.FileSystem.from_uri(folder if "://" in folder else os.path.abspath(folder))
 
 
+def open_results(folder: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Return the file system of a folder to write results into, and its path there.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds files.
+    """
+    filesystem, path = open_folder(folder)
+    if filesystem.get_file_info(pyarrow.fs.FileSelector(path, allow_not_found=True)):
+        raise FileExistsError(f"{folder}: must be empty or absent, but holds files")
+    return filesystem, path
+
+
 def list_files(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[str]:
     """Return the files in a folder and below, sorted, but none whose path there starts with . or _.
 

@@ -9,7 +9,6 @@ computes.
 # No `from __future__ import annotations`: FastAPI and Ray Serve read the annotations.
 import asyncio
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request
@@ -58,12 +57,29 @@ class Options(BaseModel):
     scale: float = SCALING["scale"]
 
 
-class Answer(NamedTuple):
+class Answer(BaseModel):
     """Label and score of one image, and how many were classified together."""
 
     label: int
     score: float
     batch: int
+
+
+# Above the service: Ray copies what routes refer to as soon as the class is decorated.
+async def _body(request: Request) -> bytes:
+    """Return the bytes of a request.
+
+    Raises
+    ------
+    HTTPException
+        413 if there are more than `MAX_BYTES`.
+    """
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > MAX_BYTES:
+            raise HTTPException(413, f"too large: may have {MAX_BYTES} bytes, but has more")
+    return bytes(data)
 
 
 @serve.deployment(health_check_period_s=10, health_check_timeout_s=30)
@@ -86,15 +102,14 @@ class Service:
         self.check_health()  # warms up, too
 
     @api.post("/classify")
-    async def classify(self, request: Request) -> dict[str, float]:
+    async def classify(self, request: Request) -> Answer:
         """Answer with ``label``, ``score`` and ``batch``, how many were classified together."""
         data = await _body(request)
         try:
             image = await asyncio.to_thread(self.model.decode, data)
         except ImageError as error:
             raise HTTPException(415, str(error)) from error
-        answer = await self._classify(image)
-        return answer._asdict()
+        return await self._classify(image)
 
     @api.get("/health")
     async def health(self) -> dict[str, str]:
@@ -116,7 +131,7 @@ class Service:
     @serve.batch
     async def _classify(self, images: list[NDArray[np.uint8]]) -> list[Answer]:
         scores = await asyncio.to_thread(self.model.scores, np.stack(images))
-        return [Answer(int(row.argmax()), float(row.max()), len(images)) for row in scores]
+        return [Answer(label=row.argmax(), score=row.max(), batch=len(images)) for row in scores]
 
 
 def build(options: Options) -> serve.Application:
@@ -129,19 +144,3 @@ def build(options: Options) -> serve.Application:
         max_queued_requests=options.queue,
     )
     return deployment.bind(Path(options.model).read_bytes(), options)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the bytes of a request.
-
-    Raises
-    ------
-    HTTPException
-        413 if there are more than `MAX_BYTES`.
-    """
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > MAX_BYTES:
-            raise HTTPException(413, f"too large: may have {MAX_BYTES} bytes, but has more")
-    return bytes(data)
