@@ -25,7 +25,7 @@ def environment(wheel, tmp_path) -> Callable[..., Path]:
     def make(example: str, *, local: tuple[str, ...] = (), others: tuple[str, ...] = ()) -> Path:
         subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
         programs = tmp_path / "venv" / "bin"
-        install = [programs / "python", "-m", "pip", "install", "--quiet"]
+        install = [programs / "python", "-m", "pip", "install", "--quiet", "--no-compile"]
         for package in local:
             subprocess.run(
                 [*install, "--no-index", "--no-deps", package], check=False, capture_output=True
