@@ -1,4 +1,4 @@
-"""Compares the dense network, the pruned one, and the pruned one as ort_sparse runs it.
+"""Compares the dense network and the pruned one, in plain ONNX Runtime and with ort_sparse.
 
     python compare.py build
 
@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 
 import ort_sparse
 
+PLAIN, SPARSE = "ONNX Runtime", "with ort_sparse"
+
 ROWS = (
-    ("dense", "dense.onnx", "ONNX Runtime"),
-    ("pruned", "pruned.onnx", "ONNX Runtime"),
-    ("pruned, converted", "pruned.sparse.onnx", "with ort_sparse"),
+    ("dense", "dense.onnx", PLAIN),
+    ("pruned", "pruned.onnx", PLAIN),
+    ("pruned", "pruned.onnx", SPARSE),
+    ("pruned, converted", "pruned.sparse.onnx", SPARSE),
 )
 """What is compared: its name, its file, and what runs it."""
 
@@ -58,11 +61,13 @@ class Row(NamedTuple):
     milliseconds: dict[int, float]
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Open a model. The two lines are what a program adds to run converted models."""
+def open_session(path: Path, threads: int, engine: str = SPARSE) -> onnxruntime.InferenceSession:
+    """Open a model. The two lines are what a program adds to run sparse models."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.register_custom_ops_library(ort_sparse.get_library_path())  # the two lines: this one
+    if engine == SPARSE:
+        library = ort_sparse.get_library_path()
+        options.register_custom_ops_library(library)  # the two lines: this one
     return onnxruntime.InferenceSession(path, options)  # and `import ort_sparse`
 
 
@@ -118,18 +123,25 @@ def compare(
     Raises
     ------
     SystemExit
-        If a file is missing, or the converted model finds other digits than the pruned one.
+        If a file is missing, or ort_sparse finds other digits than ONNX Runtime.
     """
     paths = [folder / file for _, file, _ in ROWS]
     for path in paths:
         if not path.is_file():
             sys.exit(f"{path}: is missing; README.md has the commands that make it")
-    found = [scores(open_session(path, 1), pixels).argmax(1) for path in paths]
-    if not (found[1] == found[2]).all():
-        sys.exit(f"{paths[2]}: finds other digits than {paths[1]}")
+    engines = [engine for _, _, engine in ROWS]
+    found = [
+        scores(open_session(path, 1, engine), pixels).argmax(1)
+        for path, engine in zip(paths, engines, strict=True)
+    ]
+    for path, engine, digits in zip(paths[2:], engines[2:], found[2:], strict=True):
+        if not (digits == found[1]).all():
+            sys.exit(f"{path} {engine}: finds other digits than {paths[1]} by {engines[1]}")
     milliseconds: list[dict[int, float]] = [{} for _ in paths]
     for count in threads:
-        sessions = [open_session(path, count) for path in paths]
+        sessions = [
+            open_session(path, count, engine) for path, engine in zip(paths, engines, strict=True)
+        ]
         medians = median_latencies(sessions, pixels[:1], runs=runs)
         for latencies, median in zip(milliseconds, medians, strict=True):
             latencies[count] = median

@@ -51,6 +51,8 @@ class Settings(NamedTuple):
         Most tasks that read, and that write, at the same time; as many as there are CPUs, if None.
     scaling : mapping
         ``mean`` and ``scale`` of pixels.
+    regions : {"auto", "all", "off"}, optional
+        See `ort_sparse.register`.
     """
 
     actors: tuple[int, int] | None = None
@@ -58,6 +60,7 @@ class Settings(NamedTuple):
     batch_size: int = 32
     readers: int | None = None
     scaling: Mapping[str, float] = SCALING
+    regions: str | None = None
 
 
 class Summary(NamedTuple):
@@ -90,14 +93,18 @@ class Classifier:
     ----------
     model : ray.ObjectRef of bytes
         Ray copies the object to each node once, whatever the number of actors there.
-    scaling : mapping
-        See `Model`.
+    settings : Settings
     """
 
-    def __init__(self, model: ray.ObjectRef, scaling: Mapping[str, float]) -> None:
+    def __init__(self, model: ray.ObjectRef, settings: Settings) -> None:
         cpus = ray.get_runtime_context().get_assigned_resources()["CPU"]
         self.threads = max(1, int(cpus))
-        self.model = Model(ray.get(model), threads=self.threads, scaling=scaling)
+        self.model = Model(
+            ray.get(model),
+            threads=self.threads,
+            scaling=settings.scaling,
+            regions=settings.regions,
+        )
         self.decoders = ThreadPoolExecutor(self.threads)
 
     def __call__(self, batch: Mapping[str, Any]) -> pa.Table:
@@ -171,7 +178,7 @@ def classify(
     start = time.monotonic()
     images.map_batches(
         classifier,
-        fn_constructor_args=(reference, dict(settings.scaling)),
+        fn_constructor_args=(reference, settings._replace(scaling=dict(settings.scaling))),
         batch_size=settings.batch_size,
         num_cpus=settings.cpus_per_actor,
         compute=_pool(settings),

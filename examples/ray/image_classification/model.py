@@ -54,6 +54,8 @@ class Model:
         ``intra_op_num_threads`` of the session.
     scaling : mapping
         ``mean`` and ``scale`` of pixels, see `images.as_input`.
+    regions : {"auto", "all", "off"}, optional
+        See `ort_sparse.register`.
 
     Raises
     ------
@@ -62,11 +64,16 @@ class Model:
     """
 
     def __init__(
-        self, model: bytes, *, threads: int, scaling: Mapping[str, float] = SCALING
+        self,
+        model: bytes,
+        *,
+        threads: int,
+        scaling: Mapping[str, float] = SCALING,
+        regions: str | None = None,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.session = ort_sparse.session(model, options)
+        self.session = ort_sparse.session(model, options, regions=regions)
         self.input = image_input(self.session)
         self.scaling = dict(scaling)
 
