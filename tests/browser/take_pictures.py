@@ -42,7 +42,7 @@ def main(inspection, latencies, folder):
         take(browser, inspection, "body", folder / "inspection.png", **DESKTOP)
         take(browser, inspection, "#layer-24", folder / "zeros.png", **DESKTOP)
         take(browser, inspection, "#regions", folder / "regions.png", **DESKTOP)
-        take(browser, inspection, ".graph", folder / "graph.png", **DESKTOP)
+        take(browser, inspection, ".claimed li:nth-last-child(12)", folder / "graph.png", **DESKTOP)
         take(browser, inspection, "#layers", folder / "phone.png", **PHONE)
         take(browser, inspection, "#costs", folder / "dark.png", color_scheme="dark", **PHONE)
         take(browser, latencies, "#latencies", folder / "latencies.png", **DESKTOP)

@@ -22,7 +22,7 @@ LANE, HEIGHT = 14, 26
 MOST_LANES = 12
 """Lanes that are drawn; values farther to the right are left out."""
 
-MOST_OPEN = 80
+MOST_OPEN = 150
 """Nodes of a graph whose regions are shown unfolded."""
 
 
