@@ -230,6 +230,11 @@ static int infer_binary(const struct region_shape* a, const struct region_shape*
 
 /* --- Other shapes. */
 
+/* A size that is not known; -1, which is none, where all must be: numbers then overflow. */
+static int64_t uncounted(struct region_sizes* sizes) {
+    return sizes != NULL ? region_new_size(sizes) : -1;
+}
+
 static int64_t product(const struct region_shape* shape, int first, int end,
                        struct region_sizes* sizes) {
     struct region_shape part = {.rank = end - first};
@@ -244,7 +249,7 @@ static int64_t product(const struct region_shape* shape, int first, int end,
     int64_t only = 1; /* an unknown size times ones is that size */
     for (int i = 0; i < part.rank; i++) {
         if (part.dims[i] == 1) continue;
-        if (only != 1) return region_new_size(sizes);
+        if (only != 1) return uncounted(sizes);
         only = part.dims[i];
     }
     return only;
@@ -262,7 +267,7 @@ static int64_t left_over(const struct region_shape* in, const struct region_shap
     }
     int64_t total = product(&a, 0, a.rank, sizes), others = product(&b, 0, b.rank, sizes);
     if (!is_known(total) && others == 1) return total;
-    if (!is_known(total) || !is_known(others)) return region_new_size(sizes);
+    if (!is_known(total) || !is_known(others)) return uncounted(sizes);
     return others > 0 && total % others == 0 ? total / others : -1;
 }
 
@@ -347,6 +352,7 @@ static int infer_reshape(const struct region_reshape* reshape,
             fits = product(in, 0, in->rank, sizes) == product(out, 0, out->rank, sizes);
             break;
     }
+    for (int i = 0; sizes == NULL && i < out->rank; i++) fits &= is_known(out->dims[i]);
     return fits || status_fail(why, STATUS_INVALID, "the new shape does not fit the input's");
 }
 

@@ -68,6 +68,32 @@ static void claim_absurd_sizes(void) {
     }
 }
 
+/* A shape whose product does not fit, with one size to work out. */
+static void claim_absurd_reshape(void) {
+    static const int64_t wanted[] = {1 << 30, 1 << 30, 1 << 30, -1};
+    static struct graph_case c;
+    struct status status;
+    const int inputs[] = {0, 1}, outputs[] = {2};
+    c = (struct graph_case){.isa = isa_request("portable", &status), .is_changed = 1};
+    c.model = (struct model){3, 1, c.values, c.nodes};
+    for (int i = 0; i < 3; i++) {
+        c.values[i] = (struct model_value){.name = "x", .rank = i == 1 ? 1 : 4};
+        c.values[i].element_type = i == 1 ? TENSOR_INT64 : TENSOR_FLOAT;
+        c.values[i].producer = i == 2 ? 0 : MODEL_NO_NODE;
+        for (int axis = 0; axis < 4; axis++) c.values[i].dims[axis] = 4;
+    }
+    c.values[1].constant = (struct tensor){
+        .given = 1, .data = wanted, .element_type = TENSOR_INT64, .rank = 1, .dims = {4}};
+    c.values[2].leaves = 1;
+    c.nodes[0] = (struct model_node){.name = "reshape", .domain = "", .op_type = "Reshape"};
+    c.nodes[0].since_version = 13;
+    c.nodes[0].input_count = 2;
+    c.nodes[0].output_count = 1;
+    c.nodes[0].inputs = inputs;
+    c.nodes[0].outputs = outputs;
+    graph_run(&c, 0);
+}
+
 /* Layers between wide planes, which are computed depth first: as fuzz/graph_seeds.py writes them.
  */
 static void make_chain(uint8_t* bytes) {
@@ -90,6 +116,7 @@ int main(int argc, char** argv) {
     uint32_t state = 1;
     static struct graph_case c;
     claim_absurd_sizes();
+    claim_absurd_reshape();
     for (int number = 0; number < graphs; number++) {
         uint8_t bytes[BYTES];
         if (number == 0) {
