@@ -83,7 +83,7 @@ def _options() -> argparse.Namespace:
         "--actors", type=_actors, metavar="N[:M]", help="fewest and most; as CPUs allow otherwise"
     )
     parser.add_argument("--cpus-per-actor", type=int, default=1, help="and threads of its session")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument(
         "--readers",
         type=int,

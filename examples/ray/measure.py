@@ -126,7 +126,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--divisions", type=_division, nargs="+", default=[(1, 1)], metavar="ACTORSxCPUS"
     )
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[8])
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 

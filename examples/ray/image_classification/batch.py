@@ -57,7 +57,7 @@ class Settings(NamedTuple):
 
     actors: tuple[int, int] | None = None
     cpus_per_actor: int = 1
-    batch_size: int = 32
+    batch_size: int = 8
     readers: int | None = None
     scaling: Mapping[str, float] = SCALING
     regions: str | None = None
