@@ -60,7 +60,7 @@ def test_what_is_no_image_has_a_reason(example, monkeypatch):
     png = stream.getvalue()
     for data, reason in (
         (b"", "no bytes at all"),
-        (b"hello", "UnidentifiedImageError"),
+        (b"hello", "in no format that can be read$"),
         (jpeg()[:600], "Truncated"),
         (png[:5000] + b"\0\0\0" + png[5003:], "no image: "),
     ):

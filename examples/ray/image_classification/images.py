@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
 """Images that claim more are refused before they are decoded."""
@@ -58,6 +58,8 @@ def decode(data: bytes, height: int, width: int, channels: int) -> NDArray[np.ui
             resized = image.convert(MODES[channels]).resize((width, height), Image.BILINEAR)
     except ImageError:
         raise
+    except UnidentifiedImageError as error:  # its message names an object in memory
+        raise ImageError("no image: in no format that can be read") from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files
         raise ImageError(f"no image: {type(error).__name__}: {error}") from error
     return np.asarray(resized).reshape(height, width, channels)
