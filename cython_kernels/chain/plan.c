@@ -94,8 +94,6 @@ struct chain_plan* chain_plan_create(const struct chain_unit* units, int count, 
     for (int i = 0; i < count; i++) plan->stages[i].unit = units[i];
     for (int axis = 0; axis < CONV_AXES; axis++) plan->input_size[axis] = input_size[axis];
     const struct conv_layer* first = units[0].conv;
-    plan->input_channels = first != NULL ? conv_layer_geometry(first)->in_channels
-                                         : spmm_layer_columns(units[0].pointwise);
     if (!set_sizes(plan, status) || !set_bands(plan, status) ||
         (first != NULL && !conv_plan_make(&plan->first, first, batch, input_size, status))) {
         chain_plan_destroy(plan);

@@ -24,7 +24,7 @@ struct chain_stage {
 struct chain_plan {
     int count;
     struct chain_stage stages[CHAIN_MOST_UNITS];
-    int64_t input_channels, input_size[CONV_AXES];
+    int64_t input_size[CONV_AXES];
     struct conv_plan first; /* if the first unit is a convolution */
     int64_t bands;          /* of Y, in all images */
     int64_t image_bands;
