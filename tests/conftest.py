@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,6 @@ SLOW = {
 
 ALONE = {
     "arm64": "setup.py",
-    "examples": "setup.py",
     "packaging": "setup.py",
     "native": "build/address",
     "provider/test_provider_versions.py": "build/runtimes",
@@ -105,8 +105,12 @@ def data_folder() -> Path:
 def distributions(tmp_path_factory) -> Path:
     """Folder with the source distribution, and the wheel that is built from that."""
     folder = tmp_path_factory.mktemp("dist")
+    # From a copy, as building writes beside the sources, where another process may build, too.
+    sources = tmp_path_factory.mktemp("sources") / "ort_sparse"
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "*.so", "__pycache__")
+    shutil.copytree(PROJECT, sources, ignore=left_out)
     subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, PROJECT],
+        [sys.executable, "-m", "build", "--outdir", folder, sources],
         check=True,
         capture_output=True,
     )
