@@ -11,7 +11,7 @@
 static const char* const mode_names[] = {"auto", "all", "off"};
 
 /* What a region may cost of what ONNX Runtime's own way does, to be claimed: predictions err. */
-static const double cheap_enough = 0.85;
+static const double cheap_enough = 0.88;
 
 enum { TRIMS = 4 };
 
