@@ -316,7 +316,8 @@ cdef extern from "claim/claim.h" nogil:
 
     bint claim_mode_from_name(const char* name, ClaimMode*, Status*) noexcept
     const char* claim_mode_name(ClaimMode) noexcept
-    bint claim_make(Claim*, const Model*, ClaimMode, const Isa*, Status*) noexcept
+    bint claim_make(
+        Claim*, const Model*, ClaimMode, const Isa*, bint with_plans, Status*) noexcept
     void claim_release(Claim*) noexcept
 
 cdef extern from "claim/report.h" nogil:
@@ -356,6 +357,20 @@ cdef extern from "region/region.h" nogil:
     void region_plan_run(
         const RegionPlan*, const float* const* inputs, float* const* outputs, void* memory,
         const RegionRunner*) noexcept
+
+cdef extern from "region/profile.h" nogil:
+    struct RegionProfile "region_profile":
+        pass
+
+    struct RegionProfileFacts "region_profile_facts":
+        const char* runtime
+        const char* isa
+
+    RegionProfile* region_profile_create() noexcept
+    void region_profile_destroy(RegionProfile*) noexcept
+    bint region_profile_add(RegionProfile*, Region*, const char* name) noexcept
+    bint region_profile_write(
+        const RegionProfile*, const char* path, const RegionProfileFacts*, Status*) noexcept
 
 cdef extern from "drivers/drivers.h" nogil:
     enum Threading "threading":

@@ -6,14 +6,12 @@ writes. Nothing here knows the native library or ONNX Runtime.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
 
 from .errors import InvalidArgumentError
+from .json_fields import Fields, parse_fields, read_text
+from .region_steps import Step, read_step
 
 __all__ = [
     "FORMAT",
@@ -28,8 +26,6 @@ __all__ = [
 
 FORMAT = 1
 """Version of the report's form that is understood."""
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,8 @@ class Region:
     inputs, outputs : tuple of str
         Names of the values at its borders.
     cost : RegionCost
+    steps : tuple of Step or None
+        What a run does; None where it was left, or the shapes are only known in a run.
     """
 
     id: int
@@ -65,6 +63,16 @@ class Region:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     cost: RegionCost
+    steps: tuple[Step, ...] | None = None
+
+    @property
+    def chains(self) -> tuple[Step, ...] | None:
+        """Steps that compute several layers depth first."""
+        return (
+            None
+            if self.steps is None
+            else tuple(step for step in self.steps if step.ring_bytes is not None)
+        )
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,21 @@ class RegionGraph:
 
 @dataclass(frozen=True)
 class RegionsReport:
-    """What was claimed of a model, by which mode, runtime and instruction set."""
+    """What was claimed of a model, by which mode, runtime and instruction set.
+
+    Parameters
+    ----------
+    mode, runtime, isa : str
+    graphs : tuple of RegionGraph
+    l2_bytes : int or None
+        A core's L2 cache, which the rings of chains shall stay in.
+    """
 
     mode: str
     runtime: str
     isa: str
     graphs: tuple[RegionGraph, ...]
+    l2_bytes: int | None = None
 
     @property
     def claimed(self) -> int:
@@ -128,12 +145,7 @@ def read_regions(path: str | os.PathLike[str]) -> RegionsReport:
     InvalidArgumentError
         If there is no such file, or it is no report of this form.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no text"
-        raise InvalidArgumentError(f"{path}: cannot be read: {reason}") from error
-    return parse_regions(text, name=os.fspath(path))
+    return parse_regions(read_text(path), name=os.fspath(path))
 
 
 def parse_regions(text: str, *, name: str = "the report on regions") -> RegionsReport:
@@ -150,59 +162,17 @@ def parse_regions(text: str, *, name: str = "the report on regions") -> RegionsR
     InvalidArgumentError
         If it is no report of this form.
     """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"{name}: must be JSON, but is not: {error}") from error
-    report = _Fields(name, data)
-    version = report.take("format", int)
-    if version != FORMAT:
-        raise InvalidArgumentError(f"{name}: format must be {FORMAT}, but is {version}")
+    report = parse_fields(text, name=name, version=FORMAT)
     return RegionsReport(
         mode=report.take("mode", str),
         runtime=report.take("runtime", str),
         isa=report.take("isa", str),
         graphs=report.each("graphs", _graph),
+        l2_bytes=report.optional("l2_bytes", int),
     )
 
 
-class _Fields:
-    """A JSON object whose fields are checked as they are taken."""
-
-    def __init__(self, place: str, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise InvalidArgumentError(f"{place}: must be a JSON object, but is {data!r:.60}")
-        self.place = place
-        self._data = data
-
-    def take(self, key: str, *types: type) -> Any:
-        """Return a field that has one of these types; numbers include whole ones."""
-        if key not in self._data:
-            raise InvalidArgumentError(f"{self.place}: must have {key}, but has not")
-        value = self._data[key]
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            wanted = " or ".join("null" if t is type(None) else t.__name__ for t in types)
-            raise InvalidArgumentError(
-                f"{self.place}: {key} must be {wanted}, but is {value!r:.60}"
-            )
-        return value
-
-    def each(self, key: str, make: Callable[[_Fields], Made]) -> tuple[Made, ...]:
-        """Return what ``make`` makes of each object of a list."""
-        items = self.take(key, list)
-        return tuple(
-            make(_Fields(f"{self.place}: {key}[{i}]", item)) for i, item in enumerate(items)
-        )
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts."""
-        items = self.take(key, list)
-        if not all(isinstance(item, str) for item in items):
-            raise InvalidArgumentError(f"{self.place}: {key} must be names, but is {items!r:.60}")
-        return tuple(items)
-
-
-def _graph(fields: _Fields) -> RegionGraph:
+def _graph(fields: Fields) -> RegionGraph:
     graph = RegionGraph(
         name=fields.take("name", str),
         nodes=fields.each("nodes", _node),
@@ -218,7 +188,7 @@ def _graph(fields: _Fields) -> RegionGraph:
     return graph
 
 
-def _node(fields: _Fields) -> RegionNode:
+def _node(fields: Fields) -> RegionNode:
     return RegionNode(
         name=fields.take("name", str),
         op=fields.take("op", str),
@@ -230,8 +200,8 @@ def _node(fields: _Fields) -> RegionNode:
     )
 
 
-def _region(fields: _Fields) -> Region:
-    cost = _Fields(f"{fields.place}: cost", fields.take("cost", dict))
+def _region(fields: Fields) -> Region:
+    cost = fields.inside("cost")
     number = (int, float, type(None))
     return Region(
         id=fields.take("id", int),
@@ -245,4 +215,5 @@ def _region(fields: _Fields) -> Region:
             dense=cost.take("dense", *number),
             custom_ops=cost.take("custom_ops", *number),
         ),
+        steps=None if fields.optional("steps", list) is None else fields.each("steps", read_step),
     )

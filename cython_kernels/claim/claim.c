@@ -172,8 +172,30 @@ static void decide(struct claim_region* region, const struct content* content,
     }
 }
 
+/* Plans the region that was extracted for the shapes that the model says. It stays without a plan
+ * where these are unknown, do not fit, or memory is short. */
+static void plan_region(struct claim_region* region, const struct extract* extract,
+                        const struct survey* survey, const struct isa* isa) {
+    struct status ignored;
+    struct region_shape* shapes = malloc((size_t)(extract->input_count + 1) * sizeof *shapes);
+    int known = shapes != NULL;
+    for (int i = 0; known && i < extract->input_count; i++) {
+        const struct model_value* value = &survey->values[extract->inputs[i]];
+        shapes[i].rank = value->rank;
+        memcpy(shapes[i].dims, value->dims, sizeof shapes[i].dims);
+        for (int axis = 0; axis < value->rank; axis++) known &= value->dims[axis] >= 0;
+    }
+    if (known) {
+        region->made = region_create(&extract->model, extract->inputs, extract->input_count,
+                                     extract->outputs, extract->output_count, isa, &ignored);
+    }
+    if (region->made != NULL) region->plan = region_plan_hold(region->made, shapes, &ignored);
+    free(shapes);
+}
+
 /* Makes each claimed region as Compile will, so that it cannot fail there. */
-static int check_regions(struct claim* claim, const struct survey* survey, const int* region_of) {
+static int check_regions(struct claim* claim, const struct survey* survey, const int* region_of,
+                         const struct isa* isa, int with_plans) {
     const int count = survey->model->node_count;
     struct extract extract;
     int* first = calloc((size_t)claim->region_count + 2, sizeof *first);
@@ -192,6 +214,7 @@ static int check_regions(struct claim* claim, const struct survey* survey, const
         extract_region(&extract, survey, r, region_of, members + first[r], first[r + 1] - first[r]);
         if (region_check(&extract.model, extract.inputs, extract.input_count, extract.outputs,
                          extract.output_count, &why)) {
+            if (with_plans) plan_region(&claim->regions[r], &extract, survey, isa);
             continue;
         }
         claim->regions[r].claimed = 0;
@@ -204,7 +227,7 @@ static int check_regions(struct claim* claim, const struct survey* survey, const
 }
 
 static int make_regions(struct claim* claim, const struct survey* survey, const char* taken,
-                        enum claim_mode mode, const struct isa* isa) {
+                        enum claim_mode mode, const struct isa* isa, int with_plans) {
     const struct model* model = survey->model;
     int* region_of = malloc((size_t)(model->node_count + 1) * sizeof *region_of);
     if (region_of == NULL) return 0;
@@ -221,7 +244,7 @@ static int make_regions(struct claim* claim, const struct survey* survey, const 
         add_costs(&costing, count);
         for (int i = 0; i < count; i++) decide(&claim->regions[i], &contents[i], mode);
         for (int i = 0; i < model->node_count; i++) claim->nodes[i].region = region_of[i];
-        made = check_regions(claim, survey, region_of);
+        made = check_regions(claim, survey, region_of, isa, with_plans);
     }
     free(custom);
     free(contents);
@@ -230,7 +253,7 @@ static int make_regions(struct claim* claim, const struct survey* survey, const 
 }
 
 int claim_make(struct claim* claim, const struct model* model, enum claim_mode mode,
-               const struct isa* isa, struct status* status) {
+               const struct isa* isa, int with_plans, struct status* status) {
     struct survey survey = {.model = model};
     const size_t count = (size_t)model->node_count + 1;
     *claim = (struct claim){.nodes = calloc(count, sizeof *claim->nodes)};
@@ -248,7 +271,7 @@ int claim_make(struct claim* claim, const struct model* model, enum claim_mode m
         for (int i = 0; made && mode == CLAIM_AUTO && i < TRIMS; i++) {
             if (!trim(&survey, isa, marks, marks + count, claim->nodes)) break;
         }
-        if (made && !make_regions(claim, &survey, marks, mode, isa)) {
+        if (made && !make_regions(claim, &survey, marks, mode, isa, with_plans)) {
             made = status_fail(status, STATUS_NO_MEMORY, "not enough memory to claim nodes");
         }
         survey_release(&survey);
@@ -258,6 +281,11 @@ int claim_make(struct claim* claim, const struct model* model, enum claim_mode m
 }
 
 void claim_release(struct claim* claim) {
+    for (int i = 0; i < claim->region_count; i++) {
+        struct claim_region* region = &claim->regions[i];
+        if (region->plan != NULL) region_plan_release(region->made, region->plan);
+        region_destroy(region->made);
+    }
     free(claim->regions);
     free(claim->nodes);
 }

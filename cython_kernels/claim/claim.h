@@ -8,6 +8,7 @@
 #include "base/isa.h"
 #include "base/status.h"
 #include "model/model.h"
+#include "region/region.h"
 
 /* What `ort_sparse.regions` asks for. */
 enum claim_mode {
@@ -60,6 +61,9 @@ struct claim_region {
     int node_count;
     struct claim_cost cost;
     struct claim_work region_work, runtime_work; /* as a region, and by ONNX Runtime alone */
+    /* If asked for, of a claimed region whose inputs have known shapes: else NULL. */
+    struct region* made;
+    const struct region_plan* plan;
 };
 
 struct claim_node {
@@ -73,9 +77,10 @@ struct claim {
     struct claim_node* nodes; /* one for each node of the model */
 };
 
-/* Returns 0 with the status filled in where memory is short; claim_release in either case. */
+/* Returns 0 with the status filled in where memory is short; claim_release in either case. Regions
+ * are made and planned only to be reported: that takes as long as to compile them. */
 int claim_make(struct claim*, const struct model*, enum claim_mode, const struct isa*,
-               struct status*);
+               int with_plans, struct status*);
 void claim_release(struct claim*);
 
 #endif

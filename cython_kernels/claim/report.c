@@ -1,16 +1,13 @@
 #include "claim/report.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/cache.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/replacement.h"
+#include "region/describe.h"
 
 /* --- What crosses the borders of regions. */
 
@@ -198,6 +195,12 @@ static void write_region(struct json* json, const struct model* model, const str
     write_work(json, "region", &region->region_work);
     write_work(json, "runtime", &region->runtime_work);
     json_end(json, '}');
+    json_key(json, "steps");
+    if (region->plan != NULL) {
+        region_describe_steps(json, region->plan);
+    } else {
+        json_null(json);
+    }
     json_end(json, '}');
 }
 
@@ -208,6 +211,8 @@ static void write_head(struct json* json, const struct claim_report_facts* facts
     write_member(json, "mode", facts->mode);
     write_member(json, "runtime", facts->runtime);
     write_member(json, "isa", facts->isa);
+    json_key(json, "l2_bytes");
+    json_int(json, cache_l2_bytes());
     json_key(json, "graphs");
     json_begin(json, '[');
 }
@@ -231,42 +236,6 @@ static void write_graph(struct json* json, const struct model* model, const stru
 static const char tail[] = "]}\n";
 
 /* --- The file. */
-
-/* The file that a path leads to, through links; refuses what a rename would destroy. */
-static int find_target(const char* path, char target[PATH_MAX], struct status* status) {
-    struct stat found;
-    if (stat(path, &found) == 0) {
-        if (!S_ISREG(found.st_mode)) {
-            return status_fail(status, STATUS_INVALID, "must be an ordinary file, but is none");
-        }
-        if (realpath(path, target) != NULL) return 1;
-    } else if (errno == ENOENT && strlen(path) < PATH_MAX) {
-        strcpy(target, path);
-        return 1;
-    } else if (errno == ENOENT) {
-        errno = ENAMETOOLONG;
-    }
-    return status_fail(status, STATUS_INVALID, "cannot be written: %s", strerror(errno));
-}
-
-/* Opens a new file beside the target, whose name goes to `temporary`. */
-static FILE* open_beside(const char* target, char temporary[PATH_MAX]) {
-    static atomic_uint counter;
-    unsigned number = atomic_fetch_add(&counter, 1);
-    int used = snprintf(temporary, PATH_MAX, "%s.%ld.%u.tmp", target, (long)getpid(), number);
-    if (used < 0 || used >= PATH_MAX) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor < 0) return NULL;
-    FILE* file = fdopen(descriptor, "w");
-    if (file == NULL) {
-        close(descriptor);
-        unlink(temporary);
-    }
-    return file;
-}
 
 /* Copies a report without its tail. Returns how many bytes that were: 0 where there is no such
  * file, and -1 where it cannot be read or is no report. */
@@ -293,7 +262,7 @@ static int64_t copy_graphs(const char* source, FILE* file) {
     return held == TAIL && memcmp(buffer, tail, TAIL) == 0 ? copied : -1;
 }
 
-/* Returns whether all of it could be written. */
+/* Returns 0 where there is something to append to that cannot be read, or is no report. */
 static int write_report(FILE* file, const char* target, int append, const struct model* model,
                         const struct claim* claim, const struct claim_report_facts* facts,
                         struct borders* borders) {
@@ -307,33 +276,31 @@ static int write_report(FILE* file, const char* target, int append, const struct
     }
     write_graph(&json, model, claim, facts->graph_name, borders);
     fputs(tail, file);
-    return !ferror(file);
+    return 1;
+}
+
+static int replace_report(const char* path, int append, const struct model* model,
+                          const struct claim* claim, const struct claim_report_facts* facts,
+                          struct borders* borders, struct status* status) {
+    struct replacement replacement;
+    if (!replacement_begin(&replacement, path, status)) return 0;
+    errno = 0;
+    if (write_report(replacement.file, replacement.target, append, model, claim, facts, borders)) {
+        return replacement_end(&replacement, status);
+    }
+    const int reason = errno;
+    replacement_abandon(&replacement);
+    return status_fail(status, STATUS_INVALID, "cannot be written: %s", strerror(reason));
 }
 
 int claim_report_write(const char* path, int append, const struct model* model,
                        const struct claim* claim, const struct claim_report_facts* facts,
                        struct status* status) {
-    char target[PATH_MAX], temporary[PATH_MAX];
-    if (!find_target(path, target, status)) {
-        return status_prefix(status, "report of regions %.256s: ", path);
-    }
     struct borders borders = {0};
-    if (!find_borders(&borders, model, claim)) {
-        release_borders(&borders);
-        return status_fail(status, STATUS_NO_MEMORY, "not enough memory to report regions");
-    }
-    errno = 0;
-    FILE* file = open_beside(target, temporary);
-    int written = 0;
-    if (file != NULL) {
-        written = write_report(file, target, append, model, claim, facts, &borders);
-        written &= fclose(file) == 0;
-        written = written && rename(temporary, target) == 0;
-    }
-    int reason = errno;
-    if (file != NULL && !written) unlink(temporary);
+    const int written =
+        find_borders(&borders, model, claim)
+            ? replace_report(path, append, model, claim, facts, &borders, status)
+            : status_fail(status, STATUS_NO_MEMORY, "not enough memory to report regions");
     release_borders(&borders);
-    if (written) return 1;
-    return status_fail(status, STATUS_INVALID, "report of regions %.256s: cannot be written: %s",
-                       path, strerror(reason));
+    return written || status_prefix(status, "report of regions %.256s: ", path);
 }

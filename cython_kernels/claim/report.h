@@ -1,13 +1,16 @@
 /* What was claimed and why, in a JSON file for people and programs:
  *
- *   {"format": 1, "mode", "runtime", "isa", "graphs": [{"name",
+ *   {"format": 1, "mode", "runtime", "isa", "l2_bytes", "graphs": [{"name",
  *     "nodes": [{"name", "op", "domain", "region": int or null, "reason", "inputs", "outputs"}],
  *     "regions": [{"id", "claimed", "reason", "nodes": count, "inputs", "outputs",
- *                  "cost": {"regions", "dense": or null, "custom_ops"}}]}]}
+ *                  "cost": {"regions", "dense": or null, "custom_ops"},
+ *                  "work": {"region", "runtime"}, "steps": [...] or null}]}]}
  *
  * Graphs are those that ONNX Runtime asked about, in that order. Inputs and outputs are names of
  * values, "" for an optional one that is left out; those of a region are what crosses its border,
- * constants left out. Costs are microseconds. */
+ * constants left out. Costs are microseconds. Work is what they were predicted from. Steps are what
+ * a run of a claimed region does, as region/describe.h says, if its inputs' shapes are known; a
+ * chain's rings shall stay in a core's L2 cache. */
 #ifndef ORT_SPARSE_CLAIM_REPORT_H
 #define ORT_SPARSE_CLAIM_REPORT_H
 

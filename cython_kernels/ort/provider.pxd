@@ -13,6 +13,7 @@ from ort.onnxruntime_ep_abi cimport *
 from ort.region_run cimport *
 from ort.runtimes cimport Runtime
 from ort.session_entries cimport *
+from ort.session_profile cimport *
 from ort.statuses cimport *
 
 cdef enum:
@@ -30,15 +31,11 @@ cdef struct Provider:  # what ORT sees, followed by what is ours
     bint has_claimed
     char* report  # the file that says what was claimed, or NULL
     bint has_reported
+    SessionProfile profile
 
 
 cdef inline const char* provider_name(const OrtEp* ep) noexcept nogil:
     return b"OrtSparseExecutionProvider"
-
-
-cdef inline void warn(const Provider* provider, const Status* why) noexcept nogil:
-    succeeded(provider.runtime.api, provider.runtime.api.Logger_LogMessage(
-        provider.logger, ORT_LOGGING_LEVEL_WARNING, why.message, b"ort_sparse", 0, b"provider"))
 
 
 # --- Claiming.
@@ -62,7 +59,8 @@ cdef inline void report_claim(
         provider.has_reported = True
         return
     status_prefix(&why, b"OrtSparseExecutionProvider: ort_sparse.regions_report: ")
-    warn(provider, &why)
+    log_warning(provider.runtime.api, provider.logger, &why)
+
 
 cdef inline bint may_claim(const Provider* provider, const Graph* graph) noexcept nogil:
     if provider.runtime.version >= MIN_SEVERAL_CLAIMS_VERSION:
@@ -127,7 +125,8 @@ cdef inline bint claim_read_graph(
     cdef Claim claim
     cdef const Model* model = model_builder_model(graph.builder)
     cdef bint claimed = (
-        claim_make(&claim, model, provider.mode, provider.isa, why)
+        claim_make(
+            &claim, model, provider.mode, provider.isa, provider.report != NULL, why)
         and add_regions(provider, &claim, graph, support, why))
     if claimed:
         report_claim(provider, source, model, &claim)
@@ -183,6 +182,8 @@ cdef inline OrtStatus* compile_fused_nodes(
         if compiled == NULL:
             release_compiled(ep, out, i)
             return region_error(provider.runtime.api, &why)
+        compiled.profile = &provider.profile
+        profile_region(&provider.profile, compiled.region, nodes[i])
         out[i] = &compiled.callbacks
     return NULL
 
@@ -220,12 +221,17 @@ cdef inline OrtStatus* read_settings(
     provider.isa = isa_request(NULL, &why)
     if provider.isa == NULL:
         return region_error(api, &why)
-    return read_long_entry(api, options, b"ort_sparse.regions_report", &provider.report)
+    failure = read_long_entry(api, options, b"ort_sparse.regions_report", &provider.report)
+    if failure != NULL:
+        return failure
+    return start_profile(
+        &provider.profile, provider.runtime, options, provider.logger, provider.isa)
 
 
 cdef inline void destroy_provider(Provider* provider) noexcept nogil:
     if provider.memory != NULL:
         provider.runtime.api.ReleaseMemoryInfo(provider.memory)
+    stop_profile(&provider.profile)
     free(provider.report)
     free(provider)
 

@@ -8,6 +8,7 @@ from core cimport *
 from ort.node_reader cimport describe
 from ort.onnxruntime_abi cimport *
 from ort.onnxruntime_ep_abi cimport *
+from ort.session_profile cimport SessionProfile, begin_state, end_state
 from ort.statuses cimport *
 
 cdef struct CompiledRegion:  # what ORT sees, followed by what is ours
@@ -15,6 +16,7 @@ cdef struct CompiledRegion:  # what ORT sees, followed by what is ours
     const OrtApi* api
     const OrtMemoryInfo* memory  # of the session's allocator
     Region* region
+    SessionProfile* profile
     int input_count, output_count
     size_t* input_numbers  # of the region's inputs among those of the fused node
 
@@ -183,11 +185,12 @@ cdef inline OrtStatus* compute_region(
 cdef inline OrtStatus* create_state(
         OrtNodeComputeInfo* info, OrtNodeComputeContext* context, void** state) noexcept nogil:
     state[0] = info  # a run has none: what it needs of memory, it takes and gives back
+    begin_state((<CompiledRegion*>info).profile)
     return NULL
 
 
 cdef inline void release_state(OrtNodeComputeInfo* info, void* state) noexcept nogil:
-    pass
+    end_state((<CompiledRegion*>info).profile)
 
 
 cdef inline void destroy_region(CompiledRegion* compiled) noexcept nogil:

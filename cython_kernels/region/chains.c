@@ -106,6 +106,7 @@ static void set_steps(struct region_plan* plan, const int* readers, int first, i
                       struct chain_plan* chain) {
     for (int i = first; i != last; i = readers[plan->graph->ops[i].output]) {
         plan->steps[i].kind = REGION_STEP_INSIDE;
+        plan->steps[i].plan.inside = last;
     }
     struct region_step* step = &plan->steps[last];
     step->kind = REGION_STEP_CHAIN;

@@ -30,13 +30,15 @@ void region_take_place(struct region_graph* graph, struct region_op* layer,
     const int output = next->output;
     region_op_release(next);
     *next = *layer;
+    graph->values[next->output].part_of = output;
     next->output = output;
     graph->values[output].producer = (int)(next - graph->ops);
     memset(layer, 0, sizeof *layer);
     layer->kind = REGION_RESHAPE; /* which owns nothing but its inputs, and has none */
 }
 
-void region_drop(struct region_graph* graph, struct region_op* op) {
+void region_drop(struct region_graph* graph, struct region_op* op, const struct region_op* other) {
+    if (other != NULL) graph->values[op->output].part_of = other->output;
     for (int i = 0; i < op->input_count; i++) graph->values[op->inputs[i]].uses--;
     region_op_release(op);
     memset(op, 0, sizeof *op);
@@ -85,8 +87,8 @@ static void join_product(struct region_graph* graph, struct region_op* op) {
             joined = UNARY_MISH;
         }
         if (joined == UNARY_COUNT || (inner != NULL ? inner : f)->inputs[0] != x) continue;
-        region_drop(graph, f);
-        if (inner != NULL) region_drop(graph, inner);
+        region_drop(graph, f, op);
+        if (inner != NULL) region_drop(graph, inner, op);
         op->kind = REGION_UNARY;
         op->inputs[0] = x;
         op->input_count = 1;
@@ -258,7 +260,7 @@ static void take_padding(struct region_graph* graph, struct region_op* op) {
     op->is.conv.geometry = padded;
     op->inputs[0] = pad->inputs[0];
     graph->values[pad->inputs[0]].uses++;
-    region_drop(graph, pad);
+    region_drop(graph, pad, op);
 }
 
 /* Makes the other operand of a sum the residual of a pointwise layer. */

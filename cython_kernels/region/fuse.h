@@ -13,8 +13,8 @@ struct region_op* region_only_producer(struct region_graph*, int value, int uses
 /* Puts a layer in the place of an operator after it. */
 void region_take_place(struct region_graph*, struct region_op* layer, struct region_op* next);
 
-/* Removes an operator whose output nobody reads any more. */
-void region_drop(struct region_graph*, struct region_op*);
+/* Removes an operator whose output nobody reads any more, as `other` does its work; or NULL. */
+void region_drop(struct region_graph*, struct region_op*, const struct region_op* other);
 
 void region_remove_gone(struct region_graph*); /* those that were dropped */
 

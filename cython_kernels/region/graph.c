@@ -45,6 +45,7 @@ void region_graph_release(struct region_graph* graph) {
     free(graph->values);
     free(graph->inputs);
     free(graph->outputs);
+    free(graph->node_names);
     region_sizes_destroy(graph->sizes);
 }
 
@@ -67,8 +68,13 @@ int region_add_value(struct region_graph* graph, const struct region_shape* shap
         return 0;
     }
     *out = graph->value_count++;
-    graph->values[*out] = (struct region_value){
-        .shape = *shape, .constant = constant, .producer = -1, .input = -1, .output = -1};
+    graph->values[*out] = (struct region_value){.shape = *shape,
+                                                .constant = constant,
+                                                .producer = -1,
+                                                .input = -1,
+                                                .output = -1,
+                                                .node = -1,
+                                                .part_of = -1};
     return 1;
 }
 
@@ -103,4 +109,25 @@ void region_count_uses(struct region_graph* graph) {
             graph->values[op->inputs[0]].contiguous = graph->values[op->output].contiguous = 1;
         }
     }
+}
+
+static const char* name_of(const struct model* model, const struct model_node* node) {
+    const int output = model_output(node, 0);
+    if (node->name[0] != 0 || output == MODEL_NO_VALUE) return node->name;
+    return model->values[output].name;
+}
+
+int region_keep_names(struct region_graph* graph, const struct model* model) {
+    size_t bytes = 1;
+    for (int i = 0; i < model->node_count; i++) {
+        bytes += sizeof(char*) + strlen(name_of(model, &model->nodes[i])) + 1;
+    }
+    graph->node_names = malloc(bytes); /* pointers, then what they point to */
+    if (graph->node_names == NULL) return 0;
+    char* text = (char*)(graph->node_names + model->node_count);
+    for (int i = 0; i < model->node_count; i++) {
+        graph->node_names[i] = text;
+        text = stpcpy(text, name_of(model, &model->nodes[i])) + 1;
+    }
+    return 1;
 }

@@ -42,6 +42,7 @@ enum region_kind { REGION_KIND_LIST(REGION_ENUMERATOR) };
 /* One spatial axis counts as two with a height of 1. */
 struct region_pointwise {
     struct block_csr matrix;  /* in memory of its own until it is packed */
+    int64_t stored;           /* weights that are kept, once it is packed */
     struct epilogue epilogue; /* likewise */
     int64_t stride[SPMM_AXES];
     struct spmm_layer* layer;
@@ -129,6 +130,8 @@ struct region_value {
     int input;       /* number of this input of the region, or -1 */
     int output;      /* number of this output, or -1 */
     int contiguous;  /* whether it must be, images and all */
+    int node;        /* of the model, whose work it is; or -1 */
+    int part_of;     /* if no operator gives it any more: the value whose operator does, or -1 */
 };
 
 struct region_graph {
@@ -137,6 +140,7 @@ struct region_graph {
     int value_count, value_room, op_count, op_room;
     int input_count, output_count;
     int *inputs, *outputs;
+    const char** node_names; /* of the model's nodes, for reports; NULL until they are kept */
     struct region_sizes* sizes;
     const struct isa* isa;
 };
@@ -157,6 +161,9 @@ void region_op_release(struct region_op*);
 
 /* Counts again who uses which value, after operators were changed. */
 void region_count_uses(struct region_graph*);
+
+/* Copies what the nodes are called: a node without a name as its first output. */
+int region_keep_names(struct region_graph*, const struct model*);
 
 /* --- shapes.c */
 

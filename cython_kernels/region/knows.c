@@ -1,6 +1,7 @@
 /* Whether a region can have a node: by reading it into a graph of its own. */
 #include <stdlib.h>
 
+#include "base/arithmetic.h"
 #include "region/graph.h"
 #include "region/matrix.h"
 
@@ -73,11 +74,6 @@ static int is_float_output(const struct region_reader* r, const struct model_nod
 
 /* --- The guess. */
 
-static int64_t product_of(int64_t a, int64_t b) {
-    int64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
-}
-
 static void add_numbers(int64_t* total, const struct region_shape* shape) {
     const int64_t count = region_count(shape);
     if (count < 0 || __builtin_add_overflow(*total, count, total)) *total = INT64_MAX;
@@ -97,10 +93,10 @@ static void set_pointwise_work(const struct region_pointwise* layer, struct regi
                                const struct region_shape* y) {
     const struct block_csr* matrix = &layer->matrix;
     work->kind = REGION_WORK_POINTWISE;
-    work->weights = product_of(matrix->rows, matrix->columns);
-    work->stored = product_of(region_matrix_blocks(matrix), matrix->block_rows);
-    work->pixels = product_of(y->dims[0], region_plane(y));
-    work->multiply_adds = product_of(work->weights, work->pixels);
+    work->weights = capped_product(matrix->rows, matrix->columns);
+    work->stored = capped_product(region_matrix_blocks(matrix), matrix->block_rows);
+    work->pixels = capped_product(y->dims[0], region_plane(y));
+    work->multiply_adds = capped_product(work->weights, work->pixels);
     if (is_costly(layer->epilogue.activation)) work->functions = work->outputs;
 }
 
@@ -109,9 +105,9 @@ static void set_conv_work(const struct conv_geometry* g, struct region_work* wor
     work->kind = REGION_WORK_CONV;
     work->depthwise = g->in_channels == g->groups;
     work->weights =
-        product_of(g->out_channels, g->in_channels / g->groups * g->kernel[0] * g->kernel[1]);
-    work->pixels = product_of(y->dims[0], region_plane(y));
-    work->multiply_adds = product_of(work->weights, work->pixels);
+        capped_product(g->out_channels, g->in_channels / g->groups * g->kernel[0] * g->kernel[1]);
+    work->pixels = capped_product(y->dims[0], region_plane(y));
+    work->multiply_adds = capped_product(work->weights, work->pixels);
 }
 
 /* Adds the work of one operator to that of the node. */

@@ -22,6 +22,7 @@ struct rewriting {
     struct region_graph* graph;
     struct knowledge* knowledge; /* of values */
     int room;
+    int node; /* of the model, whose operator is looked at */
 };
 
 int region_is_to_nhwc(const int* order, int rank) {
@@ -65,6 +66,7 @@ static struct region_op* add_op(struct rewriting* w, enum region_kind kind, int 
     struct region_op* op = region_add_op(w->graph, kind, &input, 1);
     if (op == NULL || !learn_values(w)) return NULL;
     w->graph->values[op->output].shape = shape;
+    w->graph->values[op->output].node = w->node;
     return op;
 }
 
@@ -232,6 +234,7 @@ static int move_padding(struct rewriting* w, struct region_op* turn, int padding
         op->is.pad.after[axis] = pad.is.pad.after[turn->is.transpose[axis]];
     }
     op->output = turn->output;
+    w->graph->values[pad.output].part_of = op->output;
     region_op_release(turn);
     return 1;
 }
@@ -269,6 +272,7 @@ static int rewrite(struct rewriting* w, struct region_op* op) {
     for (int i = 0; i < op->input_count; i++) op->inputs[i] = w->knowledge[op->inputs[i]].same;
     const int planes = w->knowledge[op->inputs[0]].planes;
     const int rank = w->graph->values[op->inputs[0]].shape.rank;
+    w->node = w->graph->values[op->output].node;
     switch (op->kind) {
         case REGION_TRANSPOSE:
             return rewrite_transpose(w, op);
@@ -291,7 +295,7 @@ static int rewrite(struct rewriting* w, struct region_op* op) {
 static void remove_dead(struct region_graph* graph) {
     region_count_uses(graph);
     for (int i = graph->op_count - 1; i >= 0; i--) {
-        if (graph->values[graph->ops[i].output].uses == 0) region_drop(graph, &graph->ops[i]);
+        if (graph->values[graph->ops[i].output].uses == 0) region_drop(graph, &graph->ops[i], NULL);
     }
     region_remove_gone(graph);
 }

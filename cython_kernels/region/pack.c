@@ -14,6 +14,7 @@ static int pack_pointwise(struct region_graph* graph, struct region_op* op, cons
         options.pixels *= y->dims[axis];
     }
     layer->layer = spmm_layer_create(&layer->matrix, &layer->epilogue, &options, why);
+    layer->stored = region_matrix_blocks(&layer->matrix) * layer->matrix.block_rows;
     region_matrix_release(&layer->matrix);
     epilogue_release(&layer->epilogue);
     layer->epilogue.bias = layer->epilogue.slope = NULL;

@@ -71,6 +71,7 @@ struct region_step {
         struct transpose_plan transpose;
         struct region_rows rows;
         struct region_chain chain;
+        int inside; /* the operator whose step is the chain */
     } plan;
 };
 
@@ -86,6 +87,7 @@ struct region_plan {
     int64_t floats;            /* of memory that a run needs */
     int holders;               /* region.c's */
     int64_t last_held;
+    struct region_record* record; /* of the times of its runs, or NULL */
 };
 
 /* Returns NULL with the status filled in where a shape does not fit or memory is short. */

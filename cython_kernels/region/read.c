@@ -122,7 +122,11 @@ int region_read_input(struct region_reader* r, int index, int least_rank, int mo
 struct region_op* region_begin_op(struct region_reader* r, enum region_kind kind, const int* inputs,
                                   int count) {
     struct region_op* op = region_add_op(r->graph, kind, inputs, count);
-    if (op == NULL) region_no_memory(r);
+    if (op == NULL) {
+        region_no_memory(r);
+    } else {
+        r->graph->values[op->output].node = (int)(r->node - r->model->nodes);
+    }
     return op;
 }
 

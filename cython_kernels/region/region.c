@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/scratch.h"
 #include "region/plan.h"
+#include "region/timing.h"
 
 /* Plans that are kept for later runs; those that are held do not count. */
 enum { KEPT_PLANS = 8 };
@@ -16,7 +17,8 @@ struct region {
     struct region_graph graph;
     pthread_mutex_t lock; /* of what follows */
     struct region_plan* plans[KEPT_PLANS];
-    int64_t clock; /* counts plans held */
+    int64_t clock;                /* counts plans held */
+    struct region_timing* timing; /* or NULL: runs are not timed */
 };
 
 /* --- Creation. */
@@ -76,6 +78,11 @@ static int build(struct region_reader* r, const int* inputs, int input_count, co
     return 1;
 }
 
+static int keep_names(struct region_reader* r) {
+    return region_keep_names(r->graph, r->model) ||
+           status_fail(r->why, STATUS_NO_MEMORY, "not enough memory");
+}
+
 struct region* region_create(const struct model* model, const int* inputs, int input_count,
                              const int* outputs, int output_count, const struct isa* isa,
                              struct status* why) {
@@ -89,7 +96,8 @@ struct region* region_create(const struct model* model, const int* inputs, int i
     region->graph.isa = isa;
     struct region_reader reader = {.graph = &region->graph, .model = model, .why = why};
     const int made = build(&reader, inputs, input_count, outputs, output_count) &&
-                     region_fuse(&region->graph, why) && region_pack(&region->graph, isa, why);
+                     keep_names(&reader) && region_fuse(&region->graph, why) &&
+                     region_pack(&region->graph, isa, why);
     free(reader.values);
     if (made) return region;
     region_destroy(region);
@@ -112,6 +120,8 @@ int region_check(const struct model* model, const int* inputs, int input_count, 
 void region_destroy(struct region* region) {
     if (region == NULL) return;
     for (int i = 0; i < KEPT_PLANS; i++) region_plan_destroy(region->plans[i]);
+    if (region->timing != NULL) region_timing_release(region->timing);
+    free(region->timing);
     region_graph_release(&region->graph);
     pthread_mutex_destroy(&region->lock);
     free(region);
@@ -176,6 +186,9 @@ const struct region_plan* region_plan_hold(struct region* region, const struct r
     pthread_mutex_lock(&region->lock);
     plan = hold_kept(region, inputs); /* another thread may have been quicker */
     struct region_plan* dropped = plan != NULL ? made : keep(region, made);
+    if (plan == NULL && region->timing != NULL) {
+        made->record = region_timing_record(region->timing, made);
+    }
     pthread_mutex_unlock(&region->lock);
     region_plan_destroy(dropped);
     return plan != NULL ? plan : made;
@@ -199,6 +212,11 @@ size_t region_plan_bytes(const struct region_plan* plan) {
     return (size_t)plan->floats * sizeof(float);
 }
 
+struct region_timing* region_time_runs(struct region* region) {
+    if (region->timing == NULL) region->timing = calloc(1, sizeof *region->timing);
+    return region->timing;
+}
+
 /* --- Running. */
 
 struct region_job {
@@ -215,6 +233,7 @@ void region_plan_run(const struct region_plan* plan, const float* const* inputs,
                      float* const* outputs, void* memory, const struct region_runner* runner) {
     struct region_job job = {
         .run = {.plan = plan, .inputs = inputs, .outputs = outputs, .memory = memory}};
+    int64_t* moments = plan->record != NULL ? region_begin_moments(plan->record) : NULL;
     for (job.op = 0; job.op < plan->graph->op_count; job.op++) {
         const int64_t tasks = plan->steps[job.op].task_count;
         region_begin_step(&job.run, job.op);
@@ -223,5 +242,7 @@ void region_plan_run(const struct region_plan* plan, const float* const* inputs,
         } else if (tasks > 1) {
             runner->run(runner->self, run_task, &job, (size_t)tasks);
         }
+        if (moments != NULL) moments[job.op + 1] = region_moment();
     }
+    if (moments != NULL) region_end_moments(plan->record, moments);
 }

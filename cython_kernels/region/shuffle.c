@@ -60,8 +60,8 @@ int region_take_shuffle(struct region_graph* graph, struct region_op* join) {
         !region_matrix_shuffle_rows(&pointwise->matrix, groups)) {
         return 0;
     }
-    region_drop(graph, split);
-    region_drop(graph, swap);
+    region_drop(graph, split, join);
+    region_drop(graph, swap, join);
     region_take_place(graph, layer, join);
     return 1;
 }

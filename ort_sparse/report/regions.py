@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .listing import Listing, cut_in_the_middle
+from .units import kilobytes
 
 if TYPE_CHECKING:
     from ort_sparse.regions import Region, RegionGraph, RegionNode, RegionsReport
 
-__all__ = ["region_data", "region_tables"]
+__all__ = ["depth_first", "region_data", "region_tables"]
 
 MAX_OPERATORS = 6
 """Operators of a region that a line names, the most frequent first."""
@@ -26,10 +27,12 @@ def region_data(report: RegionsReport) -> dict[str, Any]:
 
 
 def region_tables(report: RegionsReport) -> list[Listing]:
-    """Return two tables of each graph: its regions, and the nodes that are in none."""
+    """Return tables of each graph: its regions, their chains, and the nodes that are in none."""
     tables = []
     for graph in report.graphs:
         tables.append(_region_table(report, graph))
+        if any(region.chains for region in graph.regions):
+            tables.append(_chain_table(report, graph))
         if any(node.region is None for node in graph.nodes):
             tables.append(_left_table(graph))
     return tables
@@ -49,7 +52,7 @@ def _region_table(report: RegionsReport, graph: RegionGraph) -> Listing:
             f"claimed ({report.mode}; {report.isa}, onnxruntime {report.runtime})"
         ),
         note="what it has",
-        caption="us are predicted, for one run on one thread" if graph.regions else "",
+        caption=_caption(graph),
         left=("",),
     )
     nodes: dict[int | None, list[RegionNode]] = {}
@@ -65,6 +68,59 @@ def _region_table(report: RegionsReport, graph: RegionGraph) -> Listing:
             "claimed" if region.claimed else "left",
             note=_contents(region, nodes[region.id]),
         )
+    return table
+
+
+def _caption(graph: RegionGraph) -> str:
+    """Say what the figures are, and of which regions there are no chains to show."""
+    said = ["us are predicted, for one run on one thread"] if graph.regions else []
+    without: dict[str, list[str]] = {}
+    for region in graph.regions:
+        if region.claimed and not region.chains:
+            without.setdefault(depth_first(region), []).append(str(region.id))
+    said += [
+        f"region{'s' if len(ids) > 1 else ''} {', '.join(ids)}: {what}"
+        for what, ids in without.items()
+    ]
+    return "; ".join(said)
+
+
+def depth_first(region: Region) -> str:
+    """Say how many layers a claimed region computes depth first."""
+    if region.chains is None:
+        return "shapes are only known in a run, and so is what runs depth first"
+    if not region.chains:
+        return "no layers run depth first"
+    counts = ", ".join(str(len(chain.ops)) for chain in region.chains)
+    return f"chains of {counts} layers run depth first"
+
+
+def _chain_table(report: RegionsReport, graph: RegionGraph) -> Listing:
+    table = Listing(
+        "chain",
+        "layers",
+        "kB of\nrings",
+        title="Layers that are computed depth first, a few lines of each at a time",
+        note="what it has",
+        caption=(
+            "rings take the place of planes between layers; they are for one task at a time"
+            + (
+                ""
+                if report.l2_bytes is None
+                else f", in {kilobytes(report.l2_bytes)} kB of L2 cache"
+            )
+        ),
+    )
+    for region in graph.regions:
+        for number, chain in enumerate(region.chains or ()):
+            kinds = ", ".join(op.title for op in chain.ops)
+            first, last = (cut_in_the_middle(chain.nodes[i], MAX_NAME) for i in (0, -1))
+            table.add(
+                f"{region.id}.{number}",
+                str(len(chain.ops)),
+                kilobytes(chain.ring_bytes or 0),
+                note=f"{kinds}; from {first} to {last}",
+            )
     return table
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from ort_sparse.cli import app
@@ -47,6 +48,33 @@ def with_a_stranger(dense, tmp_path):
     return path
 
 
+def wide(height=300):
+    """Return a pointwise and a depthwise layer on planes of 3.8 MB, unless they are lower."""
+    arrays = np.random.default_rng(0)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 32, height, 100])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 32, None, None])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["a"], "expand"),
+            helper.make_node("Clip", ["a", "low", "high"], ["b"], "clip"),
+            helper.make_node("Conv", ["b", "d"], ["y"], "depthwise", group=32, pads=[1] * 4),
+        ],
+        "wide",
+        [x],
+        [y],
+        [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in (
+                ("w", arrays.random((32, 32, 1, 1)) * (arrays.random((32, 32, 1, 1)) < 0.2)),
+                ("d", arrays.random((32, 1, 3, 3))),
+                ("low", np.array(0)),
+                ("high", np.array(6)),
+            )
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def test_inspect_shows_regions(dense):
     data = json.loads(run("inspect", dense, "--regions", "--claim", "all", "--json"))
     assert len(data["layers"]) == 2
@@ -68,6 +96,31 @@ def test_inspect_shows_regions_of_converted_models(converted):
     assert graph["nodes"][0]["op"] == "SparseConv1x1"
     assert graph["regions"][0]["claimed"]
     assert graph["regions"][0]["cost"]["dense"] is None
+
+
+def test_inspect_shows_what_runs_depth_first(tmp_path):
+    path = tmp_path / "wide.onnx"
+    onnx.save(wide(), path)
+    data = json.loads(run("inspect", path, "--regions", "--claim", "all", "--json"))
+    (region,) = data["regions"]["graphs"][0]["regions"]
+    (step,) = region["steps"]
+    assert [op["nodes"] for op in step["ops"]] == [["expand", "clip"], ["depthwise"]]
+    assert 0 < step["ring_bytes"] < data["regions"]["l2_bytes"]
+    printed = " ".join(run("inspect", path, "--regions", "--claim", "all").split())
+    rings = f"0.0 2 {step['ring_bytes'] / 1e3:.1f}"
+    assert f"{rings} pointwise, depthwise convolution 3x3; from expand to depthwise" in printed
+
+
+def test_inspect_says_where_nothing_runs_depth_first(tmp_path):
+    said = []
+    for name, model in (("narrow", wide(height=8)), ("unknown", wide(height="h"))):
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(model, path)
+        said.append(" ".join(run("inspect", path, "--regions", "--claim", "all").split()))
+    narrow, unknown = said
+    assert "region 0: no layers run depth first" in narrow
+    assert "region 0: shapes are only known in a run" in unknown
+    assert "Layers that are computed depth first" not in narrow + unknown
 
 
 def test_inspect_says_why_nodes_are_left(with_a_stranger):

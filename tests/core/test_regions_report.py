@@ -65,6 +65,40 @@ def test_everything_is_read(tmp_path):
     assert graph.nodes[0].inputs == ("x", "w", "")
     assert graph.regions[0].cost == RegionCost(10, 20.5, None)
     assert report.claimed == 1
+    # As versions wrote it that did not say what a run does.
+    assert (report.l2_bytes, graph.regions[0].steps, graph.regions[0].chains) == (None, None, None)
+
+
+STEP = {
+    "kind": "chain",
+    "tasks": 8,
+    "ring_bytes": 4096,
+    "ops": [
+        {
+            "kind": "pooling",
+            "nodes": ["a", "b"],
+            "input": [1, 8, 4, 4],
+            "output": [1, 8, 2, 2],
+            "kernel": [2, 3],
+            "weights": 0,
+            "stored": 0,
+            "multiply_adds": 7,
+        }
+    ],
+}
+
+
+def test_steps_are_read():
+    report = copy.deepcopy(REPORT)
+    report["l2_bytes"] = 1024
+    report["graphs"][0]["regions"][0]["steps"] = [STEP, STEP | {"ring_bytes": None}]
+    read = parse_regions(json.dumps(report))
+    (region,) = read.graphs[0].regions
+    first, second = region.steps
+    assert (read.l2_bytes, region.chains) == (1024, (first,))
+    assert (first.nodes, first.multiply_adds, first.ops[0].title) == (("a", "b"), 7, "pooling 2x3")
+    assert (first.ops[0].input, first.ops[0].output) == ((1, 8, 4, 4), (1, 8, 2, 2))
+    assert (second.tasks, second.ring_bytes) == (8, None)
 
 
 def changed(place, value):
@@ -102,6 +136,9 @@ REGION = ("graphs", 0, "regions", 0)
         (changed((*NODE, "inputs"), [1]), r"nodes\[1\]: inputs must be names"),
         (changed((*REGION, "claimed"), 1), r"regions\[0\]: claimed must be bool, but is 1"),
         (changed((*REGION, "cost"), []), r"regions\[0\]: cost must be dict"),
+        (changed(("l2_bytes",), "1 MB"), "l2_bytes must be int or null, but is '1 MB'"),
+        (changed((*REGION, "steps"), {}), r"regions\[0\]: steps must be list or null"),
+        (changed((*REGION, "steps"), [STEP | {"ops": [{}]}]), r"steps\[0\]: ops\[0\]: must have"),
         (changed((*REGION, "cost", "dense"), "x"), r"cost: dense must be int or float or null"),
     ],
 )

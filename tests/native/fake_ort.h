@@ -90,7 +90,7 @@ struct OrtKernelContext {
 };
 
 struct fake_config {
-    char key[32], value[32];
+    char key[32], value[512];
 };
 
 struct OrtSessionOptions {

@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "fake_ort.h"
 #include "graph_case.h"
+#include "region/describe.h"
+#include "region/profile.h"
 #include "region/region.h"
 
 enum { MOST_FLOATS = 1 << 20 /* of one run's memory or output */, GUARD_FLOATS = 16 };
@@ -381,15 +383,28 @@ static int run_region(const struct part* part, int threads) {
         require(status.code == STATUS_NO_MEMORY, "only memory may be short", status.message);
         return 0;
     }
+    struct region_profile* profile = region_profile_create();
+    if (profile != NULL) region_profile_add(profile, region, "region"); /* else it is not timed */
     const int succeeded = run_all_shapes(part, region, threads);
     region_destroy(region);
+    region_profile_destroy(profile);
     return succeeded;
+}
+
+/* What it says is tested elsewhere: here it must only not fail. */
+static void describe(const struct claim_region* region) {
+    static char text[1 << 12];
+    FILE* file = region->plan != NULL ? fmemopen(text, sizeof text, "w") : NULL;
+    if (file == NULL) return;
+    struct json json = {file, 0};
+    region_describe_steps(&json, region->plan);
+    fclose(file);
 }
 
 int graph_run(const struct graph_case* c, int threads) {
     struct claim claim;
     struct status status = {.message = ""};
-    int succeeded = claim_make(&claim, &c->model, c->mode, c->isa, &status);
+    int succeeded = claim_make(&claim, &c->model, c->mode, c->isa, 1, &status);
     if (!succeeded) {
         require(fake_has_failed() && status.code == STATUS_NO_MEMORY, "claiming must succeed",
                 status.message);
@@ -402,6 +417,7 @@ int graph_run(const struct graph_case* c, int threads) {
         make_part(&part, c, &claim, region);
         require(part.model.node_count == claim.regions[region].node_count,
                 "a claim must count its nodes", "another number");
+        describe(&claim.regions[region]);
         succeeded &= run_region(&part, threads);
     }
     claim_release(&claim);

@@ -2,7 +2,7 @@
  * runtime fails once. Each failure comes back as a status and leaks nothing (LeakSanitizer looks
  * when the program ends), and the next session is right.
  *
- * Usage: test_provider
+ * Usage: test_provider REPORT PROFILE
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@ static float weights[2][CHANNELS * CHANNELS], x[COUNT], y[COUNT];
 static OrtValue constants[2];
 static OrtValueInfo x_info, w_infos[2], h_info, r_info, y_info;
 static OrtNode nodes[3], fused;
+static const char *report, *profile; /* files */
 static OrtGraph graph;
 
 static void require(int holds, const char* rule, long number) {
@@ -144,6 +145,8 @@ static OrtStatus* session(OrtEpFactory* factory, long number) {
     OrtSessionOptions options = {0};
     OrtEp* ep = NULL;
     fake_configure(&options, "ort_sparse.regions", "all");
+    fake_configure(&options, "ort_sparse.regions_report", report);
+    fake_configure(&options, "ort_sparse.regions_profile", profile);
     OrtStatus* status = factory->CreateEp(factory, NULL, NULL, 0, &options, NULL, &ep);
     if (status != NULL) return status;
     status = claim_and_run(ep, number);
@@ -176,7 +179,10 @@ static long deny(OrtEpFactory* factory, void (*deny_one)(long)) {
     }
 }
 
-int main(void) {
+int main(int argc, char** argv) {
+    if (argc != 3) return 2;
+    report = argv[1];
+    profile = argv[2];
     OrtEpFactory* factory = NULL;
     size_t count = 7;
     make_graph();

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ort_sparse.regions import RegionCost, read_regions
+from ort_sparse.regions_profile import read_profile
 
 PROJECT = Path(__file__).parents[2]
 
@@ -99,8 +100,14 @@ def test_denied_allocations_of_regions(address_programs):
     assert not output.endswith(" 0 numbers were right\n")
 
 
-def test_denied_sessions_of_the_provider(address_programs):
-    assert "sessions survived" in run(address_programs / "test_provider")
+def test_denied_sessions_of_the_provider(address_programs, tmp_path):
+    report, profile = tmp_path / "report.json", tmp_path / "profile.json"
+    assert "sessions survived" in run(address_programs / "test_provider", report, profile)
+    assert read_regions(report).claimed == 1
+    (region,) = read_profile(profile).regions
+    (plan,) = region.plans
+    assert (region.name, plan.runs, len(plan.steps)) == ("fused", 1, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["profile.json", "report.json"]
 
 
 def test_bad_nodes(address_programs):

@@ -6,10 +6,12 @@ from random import Random
 
 import numpy as np
 import pytest
-from region_check import assert_same, sessions
+from region_check import assert_same, options, sessions
 from region_models import Maker, Value
 
+import ort_sparse
 from ort_sparse.kernels import supported_isas
+from ort_sparse.regions_profile import read_profile
 
 CHANNELS, SIZE = 96, (96, 72)
 """Behind the stem: planes of 2.6 MB, and of a quarter of that after a stride of 2."""
@@ -43,11 +45,11 @@ def activated(m: Maker, x: Value) -> Value:
     return x
 
 
-def wide_network(seed: int):
+def wide_network(seed: int, *, fixed: bool = False):
     """Return inverted residuals on wide planes behind a stem, some of whose values leave."""
     m = Maker(Random(seed), 17)
     shape = (1, 3, 2 * SIZE[0], 2 * SIZE[1])
-    x = m.input(shape, ("n", 3, "h", "w"))
+    x = m.input(shape, shape if fixed else ("n", 3, "h", "w"))
     found = [activated(m, conv(m, x, CHANNELS, kernel=3, stride=2))]
     for _ in range(3):
         x = found[-1]
@@ -61,6 +63,44 @@ def wide_network(seed: int):
             y = m.node("Add", [x.name, y.name], x.shape)
         found.append(activated(m, y))
     return m.model([found[-1], *(value for value in found[:-1] if m.chance(0.2))]), shape
+
+
+def chains_of(report):
+    """Return the chains of the only region, None if its shapes are unknown."""
+    (graph,) = report.graphs
+    (region,) = graph.regions
+    return region.chains
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_networks_have_chains(seed):
+    report = sessions(wide_network(seed, fixed=True)[0]).report
+    chains = chains_of(report)
+    assert chains
+    for chain in chains:
+        assert (chain.kind, len(chain.ops) > 1) == ("chain", True)
+        assert 0 < chain.ring_bytes < report.l2_bytes
+        assert "depthwise convolution" in [op.kind for op in chain.ops]
+    every = [name for step in report.graphs[0].regions[0].steps for name in step.nodes]
+    assert sorted(every) == sorted(node.name for node in report.graphs[0].nodes)
+
+
+def test_chains_are_those_that_run(tmp_path):
+    model, shape = wide_network(0, fixed=True)
+    chains = chains_of(sessions(model).report)
+    path = tmp_path / "profile.json"
+    created = options()
+    created.add_session_config_entry("ort_sparse.regions_profile", str(path))
+    session = ort_sparse.session(model, created, regions="all")
+    session.run(None, {"x0": np.zeros(shape, np.float32)})
+    del session
+    (region,) = read_profile(path).regions
+    ran = [step for step, _ in region.plans[0].steps if step.kind == "chain"]
+    assert tuple(ran) == chains
+
+
+def test_unknown_shapes_have_no_chains_yet():
+    assert chains_of(sessions(wide_network(0)[0]).report) is None
 
 
 @pytest.mark.parametrize("isa", supported_isas())

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ort_sparse.regions import Region, RegionGraph, RegionNode
+from ort_sparse.report.regions import depth_first
 
 from .tables import Column, Row, Table, number, text
 
@@ -105,6 +106,7 @@ def region_table(graph: RegionGraph, mode: str) -> Table:
             Column("custom ops, us", kind="number"),
             Column("reads", kind="name"),
             Column("gives", kind="name"),
+            Column("depth first", kind="text"),
             Column("why", kind="text"),
         ],
     )
@@ -120,6 +122,7 @@ def region_table(graph: RegionGraph, mode: str) -> Table:
                     number(region.cost.custom_ops, ".1f"),
                     text(", ".join(region.inputs)),
                     text(", ".join(region.outputs)),
+                    text(depth_first(region) if region.claimed else ""),
                     text(region.reason or claimed.get(mode, "")),
                 ],
                 state=state,
