@@ -13,6 +13,7 @@ COMMANDS = [
     ["benchmarks/kernels.py"],
     ["benchmarks/layers.py"],
     ["benchmarks/networks.py"],
+    ["benchmarks/region_steps.py"],
     ["-m", "benchmarks.models_page"],
     ["-m", "benchmarks.peers"],
 ]
