@@ -539,6 +539,40 @@ def report_that_cannot_be_written() -> None:
     assert_takes_part(Session(MODEL, options))  # a warning, no failure
 
 
+def profile() -> None:
+    path = FOLDER / "steps.json"
+    options = registered_options()
+    options.add_session_config_entry("ort_sparse.regions_profile", os.fspath(path))
+    model = branching_network().SerializeToString()
+    session = Session(model, options)
+    for _ in range(3):
+        session.run(None, {"X": X, "which": np.array(True)})
+    del session
+    if not HAS_PROVIDER:
+        assert not path.exists()
+        return
+    found = json.loads(path.read_text())
+    assert found["runtime"] == onnxruntime.__version__
+    runs = [sum(plan["runs"] for plan in region["plans"]) for region in found["regions"]]
+    # The other branch is a region too, which nobody ran.
+    assert sorted(runs) == ([0, 3, 3] if SEVERAL_CLAIMS else [3])
+
+
+def profile_that_cannot_be_written() -> None:
+    """Not even at the end of a session, when ONNX Runtime takes itself apart."""
+    folder = FOLDER / "gone"
+    folder.mkdir()
+    options = registered_options()
+    path = folder / "steps.json"
+    options.add_session_config_entry("ort_sparse.regions_profile", os.fspath(path))
+    session = Session(MODEL, options)
+    assert_takes_part(session)
+    path.unlink(missing_ok=True)
+    folder.rmdir()
+    del session
+    assert_takes_part(Session(MODEL, options))
+
+
 # Cases that may share a process run one after the other in one.
 EVERYWHERE: dict[str, tuple[Callable[[], None], ...]] = {
     "two lines": (
@@ -569,7 +603,12 @@ EVERYWHERE: dict[str, tuple[Callable[[], None], ...]] = {
         same_bits_for_every_number_of_threads,
         a_bad_run,
     ),
-    "reports": (report, report_that_cannot_be_written),
+    "reports": (
+        report,
+        report_that_cannot_be_written,
+        profile,
+        profile_that_cannot_be_written,
+    ),
     "forks": (forks,),
     "many threads": (many_threads_create_sessions,),
     "exit": (exit_with_live_sessions,),

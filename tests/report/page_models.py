@@ -91,7 +91,19 @@ def regions_report(names=()):
             "outputs": [spell[i] + ".y"],
         }
 
-    def region(i, claimed, reason, nodes, cost):
+    def op(i, kind):
+        shape = [1, 32, 112, 112]
+        counts = {"weights": 9, "stored": 9, "multiply_adds": 9}
+        return {
+            "kind": kind,
+            "nodes": [spell[i]],
+            "input": shape,
+            "output": shape,
+            "kernel": None,
+            **counts,
+        }
+
+    def region(i, claimed, reason, nodes, cost, steps=None):
         return {
             "id": i,
             "claimed": claimed,
@@ -100,6 +112,7 @@ def regions_report(names=()):
             "inputs": [spell[0]],
             "outputs": [spell[1]],
             "cost": dict(zip(("regions", "dense", "custom_ops"), cost, strict=True)),
+            "steps": steps,
         }
 
     why = names[0] if names else "predicted 9.0 us as region, 8.0 us dense"
@@ -114,8 +127,13 @@ def regions_report(names=()):
         node(7, "Relu", [6], 1),
         node(8, "Softmax", [7], reason=why if names else "its input is no plane"),
     ]
+    rolled = [op(1, "pointwise"), op(3, "depthwise convolution")]
+    steps = [
+        {"kind": "chain", "tasks": 16, "ring_bytes": 4096, "ops": rolled},
+        {"kind": "rows", "tasks": 1, "ring_bytes": None, "ops": [op(4, "binary")]},
+    ]
     regions = [
-        region(0, True, "", 4, (120.5, 310.25, 180.0)),
+        region(0, True, "", 4, (120.5, 310.25, 180.0), steps),
         region(1, False, why, 2, (9.0, 8.0, None)),
     ]
     graph = {"name": spell[9], "nodes": nodes, "regions": regions}

@@ -167,6 +167,7 @@ def test_regions_say_why_their_borders_are_there(tmp_path):
     assert "1 node in no region: no such operator" in text
     assert "left to ONNX Runtime: predicted 9.0 us as region, 8.0 us dense" in text
     assert "310.2" in text  # the cost dense
+    assert "chains of 2 layers run depth first" in text
 
 
 def pixels_of(image):

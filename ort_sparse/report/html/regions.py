@@ -106,7 +106,6 @@ def region_table(graph: RegionGraph, mode: str) -> Table:
             Column("custom ops, us", kind="number"),
             Column("reads", kind="name"),
             Column("gives", kind="name"),
-            Column("depth first", kind="text"),
             Column("why", kind="text"),
         ],
     )
@@ -122,8 +121,7 @@ def region_table(graph: RegionGraph, mode: str) -> Table:
                     number(region.cost.custom_ops, ".1f"),
                     text(", ".join(region.inputs)),
                     text(", ".join(region.outputs)),
-                    text(depth_first(region) if region.claimed else ""),
-                    text(region.reason or claimed.get(mode, "")),
+                    text(region.reason or f"{claimed.get(mode, '')}; {depth_first(region)}"),
                 ],
                 state=state,
             )
