@@ -234,7 +234,7 @@ static int move_padding(struct rewriting* w, struct region_op* turn, int padding
         op->is.pad.after[axis] = pad.is.pad.after[turn->is.transpose[axis]];
     }
     op->output = turn->output;
-    w->graph->values[pad.output].part_of = op->output;
+    w->graph->values[op->output].node = w->graph->values[pad.output].node;
     region_op_release(turn);
     return 1;
 }

@@ -123,6 +123,16 @@ def test_inspect_says_where_nothing_runs_depth_first(tmp_path):
     assert "Layers that are computed depth first" not in narrow + unknown
 
 
+@pytest.mark.parametrize(("height", "is_planned"), [(2**30, True), (2**40, False)])
+def test_sizes_that_no_machine_has_take_no_memory(height, is_planned, tmp_path):
+    path = tmp_path / "absurd.onnx"
+    onnx.save(wide(height=height), path)
+    data = json.loads(run("inspect", path, "--regions", "--claim", "all", "--json"))
+    (region,) = data["regions"]["graphs"][0]["regions"]
+    assert region["claimed"]
+    assert (region["steps"] is not None) == is_planned
+
+
 def test_inspect_says_why_nodes_are_left(with_a_stranger):
     data = json.loads(run("inspect", with_a_stranger, "--regions", "--claim", "all", "--json"))
     (graph,) = data["regions"]["graphs"]

@@ -65,8 +65,8 @@ def feeds(shape=SHAPE):
     return {"x0": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
 
 
-def run(created):
-    return created.run(None, feeds())[0]
+def run(created, shape=SHAPE):
+    return created.run(None, feeds(shape))[0]
 
 
 def total_of_steps(plan: ProfiledPlan) -> float:
@@ -129,12 +129,32 @@ def test_steps_are_named(tmp_path):
     assert (pool.input, pool.output) == (SHAPE, (1, 32, 7, 7))
 
 
+def test_steps_that_come_from_nhwc_are_named(tmp_path):
+    """Padding moves behind the turn to planes, and into the layer that reads them."""
+    path = tmp_path / "profile.json"
+    m = Maker(Random(0), 17)
+    x = m.input((1, 14, 14, 32))
+    ends = m.constant(np.array([0, 1, 1, 0, 0, 1, 1, 0]))
+    y = m.node("Pad", [x.name, ends], (1, 16, 16, 32))
+    y = m.node("Transpose", [y.name], (1, 32, 16, 16), perm=[0, 3, 1, 2])
+    weights = m.constant(m.weights(32, 1, 3, 3, sparse=False))
+    y = m.node("Conv", [y.name, weights], SHAPE, kernel_shape=[3, 3], group=32)
+    created = session(m.model([y]), path)
+    run(created, (1, 14, 14, 32))
+    del created
+    steps = [step for step, _ in only_plan(read_profile(path)).steps]
+    assert [(step.ops[0].kind, step.nodes) for step in steps] == [
+        ("transpose", ("n1_Transpose",)),
+        ("depthwise convolution", ("n0_Pad", "n2_Conv")),
+    ]
+
+
 def test_each_shape_has_its_plan(tmp_path):
     path = tmp_path / "profile.json"
     created = session(network(), path)
     shapes = [(1, 32, size, 14) for size in range(8, 28)]  # more than the plans that are kept
     for shape in (*shapes, *shapes[:3]):
-        created.run(None, feeds(shape))
+        run(created, shape)
     del created
     (region,) = read_profile(path).regions
     assert [plan.inputs for plan in region.plans] == [(shape,) for shape in shapes[:16]]
