@@ -146,6 +146,11 @@ int region_give_output(struct region_reader* r, int output, int value) {
     const int number = model_output(r->node, output);
     const struct model_value* said = &r->model->values[number];
     struct region_shape* shape = &r->graph->values[value].shape;
+    if (said->rank != MODEL_UNKNOWN_RANK && said->rank != shape->rank) {
+        return status_fail(r->why, STATUS_INVALID,
+                           "output %d is said to have rank %d, but has rank %d", output, said->rank,
+                           shape->rank);
+    }
     for (int i = 0; said->rank == shape->rank && i < shape->rank; i++) {
         if (shape->dims[i] < 0 && said->dims[i] >= 0) shape->dims[i] = said->dims[i];
     }

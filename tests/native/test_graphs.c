@@ -94,6 +94,30 @@ static void claim_absurd_reshape(void) {
     graph_run(&c, 0);
 }
 
+/* A rank that is not that of the operator that computes the value. */
+static void claim_contradicting_rank(void) {
+    static const int values[] = {0, 1, 2};
+    static const char* const types[] = {"Relu", "AveragePool"};
+    static struct graph_case c;
+    struct status status;
+    c = (struct graph_case){.isa = isa_request("portable", &status), .is_changed = 1};
+    c.model = (struct model){3, 2, c.values, c.nodes};
+    for (int i = 0; i < 3; i++) {
+        c.values[i] = (struct model_value){
+            .name = "x", .element_type = TENSOR_FLOAT, .rank = i == 0 ? 5 : 4, .producer = i - 1};
+        for (int axis = 0; axis < 5; axis++) c.values[i].dims[axis] = 4;
+    }
+    c.values[2].leaves = 1;
+    for (int i = 0; i < 2; i++) {
+        c.nodes[i] = (struct model_node){.name = types[i], .domain = "", .op_type = types[i]};
+        c.nodes[i].since_version = 13;
+        c.nodes[i].input_count = c.nodes[i].output_count = 1;
+        c.nodes[i].inputs = &values[i];
+        c.nodes[i].outputs = &values[i + 1];
+    }
+    graph_run(&c, 0);
+}
+
 /* Layers between wide planes, which are computed depth first: as fuzz/graph_seeds.py writes them.
  */
 static void make_chain(uint8_t* bytes) {
@@ -117,6 +141,7 @@ int main(int argc, char** argv) {
     static struct graph_case c;
     claim_absurd_sizes();
     claim_absurd_reshape();
+    claim_contradicting_rank();
     for (int number = 0; number < graphs; number++) {
         uint8_t bytes[BYTES];
         if (number == 0) {
