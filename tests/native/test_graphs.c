@@ -101,6 +101,7 @@ static void claim_contradicting_rank(void) {
     static struct graph_case c;
     struct status status;
     c = (struct graph_case){.isa = isa_request("portable", &status), .is_changed = 1};
+    c.mode = CLAIM_ALL;
     c.model = (struct model){3, 2, c.values, c.nodes};
     for (int i = 0; i < 3; i++) {
         c.values[i] = (struct model_value){
