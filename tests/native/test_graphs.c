@@ -98,6 +98,9 @@ static void claim_absurd_reshape(void) {
 static void claim_contradicting_rank(void) {
     static const int values[] = {0, 1, 2};
     static const char* const types[] = {"Relu", "AveragePool"};
+    static const int64_t sizes[] = {2, 2};
+    static const struct model_attribute kernel = {
+        .name = "kernel_shape", .type = MODEL_ATTRIBUTE_INTS, .count = 2, .ints = sizes};
     static struct graph_case c;
     struct status status;
     c = (struct graph_case){.isa = isa_request("portable", &status), .is_changed = 1};
@@ -116,6 +119,8 @@ static void claim_contradicting_rank(void) {
         c.nodes[i].inputs = &values[i];
         c.nodes[i].outputs = &values[i + 1];
     }
+    c.nodes[1].attribute_count = 1;
+    c.nodes[1].attributes = &kernel;
     graph_run(&c, 0);
 }
 
