@@ -46,7 +46,7 @@ struct chain_plan* chain_plan_create(const struct chain_unit*, int count, int64_
 void chain_plan_destroy(struct chain_plan*); /* NULL is allowed */
 
 int64_t chain_plan_tasks(const struct chain_plan*);
-int64_t chain_plan_ring_floats(const struct chain_plan*); /* of one task's rings */
+int64_t chain_plan_line_floats(const struct chain_plan*); /* of the lines of one task's rings */
 int64_t chain_plan_floats(const struct chain_plan*);      /* of memory that a run needs */
 
 struct chain_operands {

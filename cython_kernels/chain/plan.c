@@ -66,7 +66,8 @@ static int set_bands(struct chain_plan* plan, struct status* status) {
 }
 
 /* Lines that the next unit reads for a band, and those that are computed at once with its last. */
-static void set_ring(struct chain_stage* stage, const struct chain_stage* next, int64_t* floats) {
+static void set_ring(struct chain_plan* plan, struct chain_stage* stage) {
+    const struct chain_stage* next = stage + 1;
     const struct conv_geometry* g = geometry_of(next);
     const int64_t read = (next->band - 1) * g->stride[HEIGHT] + g->kernel[HEIGHT];
     const int64_t pad = larger(g->pad_begin[WIDTH], g->pad_end[WIDTH]);
@@ -77,10 +78,11 @@ static void set_ring(struct chain_stage* stage, const struct chain_stage* next, 
     /* An odd number of cache lines: channels then share all sets of a cache. */
     const int64_t needed = half_line + (ring->lines + 1) * ring->line_floats;
     ring->channel_floats = (divide_up(needed, CACHE_LINE_FLOATS) | 1) * CACHE_LINE_FLOATS;
-    ring->begin = *floats + half_line;
+    ring->begin = plan->ring_floats + half_line;
     /* Kernels read past the last line. */
-    *floats += stage->channels * ring->channel_floats + 4 * SPMM_MAX_LANES;
-    *floats = round_up(*floats, CACHE_LINE_FLOATS);
+    plan->ring_floats += stage->channels * ring->channel_floats + 4 * SPMM_MAX_LANES;
+    plan->ring_floats = round_up(plan->ring_floats, CACHE_LINE_FLOATS);
+    plan->line_floats += stage->channels * ring->lines * ring->line_floats;
 }
 
 struct chain_plan* chain_plan_create(const struct chain_unit* units, int count, int64_t batch,
@@ -99,10 +101,10 @@ struct chain_plan* chain_plan_create(const struct chain_unit* units, int count, 
         chain_plan_destroy(plan);
         return NULL;
     }
-    for (int i = 0; i + 1 < count; i++) {
-        set_ring(&plan->stages[i], &plan->stages[i + 1], &plan->ring_floats);
-    }
+    for (int i = 0; i + 1 < count; i++) set_ring(plan, &plan->stages[i]);
     const struct chain_stage* last = &plan->stages[count - 1];
+    const int64_t floats = last->channels * last->size[HEIGHT] * last->size[WIDTH];
+    plan->prefetch = floats > cache_l2_bytes() / (int64_t)sizeof(float);
     plan->image_bands = divide_up(last->size[HEIGHT], last->band);
     plan->bands = batch * plan->image_bands;
     plan->tasks = smaller(plan->bands, CHAIN_MOST_TASKS);
@@ -115,6 +117,6 @@ void chain_plan_destroy(struct chain_plan* plan) { free(plan); }
 
 int64_t chain_plan_tasks(const struct chain_plan* plan) { return plan->tasks; }
 
-int64_t chain_plan_ring_floats(const struct chain_plan* plan) { return plan->ring_floats; }
+int64_t chain_plan_line_floats(const struct chain_plan* plan) { return plan->line_floats; }
 
 int64_t chain_plan_floats(const struct chain_plan* plan) { return plan->tasks * plan->slot_floats; }

@@ -26,9 +26,11 @@ struct chain_plan {
     struct chain_stage stages[CHAIN_MOST_UNITS];
     int64_t input_size[CONV_AXES];
     struct conv_plan first; /* if the first unit is a convolution */
+    int prefetch;           /* whether planes of Y are too large to stay in the L2 cache */
     int64_t bands;          /* of Y, in all images */
     int64_t image_bands;
     int64_t tasks;
+    int64_t line_floats; /* of all lines of all rings, but for those of zeros */
     int64_t ring_floats, slot_floats;
 };
 

@@ -172,7 +172,9 @@ static void run_pointwise(const struct chain_run* run, int i, int64_t row, int64
     strip->pixels = rows * stage->size[WIDTH];
     strip->y = target.pixels;
     strip->y_stride = target.channel_stride;
-    if (i == run->plan->count - 1 && residual->pixels != NULL) {
+    const int is_last = i == run->plan->count - 1;
+    strip->prefetch = is_last && run->plan->prefetch;
+    if (is_last && residual->pixels != NULL) {
         strip->residual =
             residual->pixels + run->image * residual->image_stride + row * stage->size[WIDTH];
         strip->residual_stride = residual->channel_stride;

@@ -136,19 +136,29 @@ SIMD_INLINE void conv_rows(const struct conv_call* c, int64_t row, const int hei
     }
 }
 
+SIMD_INLINE void conv_activate_as(const enum activation activation, float* y, int64_t count,
+                                  vec slope) {
+    for (; count >= SIMD_LANES; count -= SIMD_LANES, y += SIMD_LANES) {
+        vec_store(y, simd_activate(activation, vec_load(y), slope));
+    }
+    if (count > 0) {
+        const vec x = vec_load_part(y, (int)count);
+        vec_store_part(y, simd_activate(activation, x, slope), (int)count);
+    }
+}
+
+/* A loop for each activation, so that its constants stay in registers. */
 SIMD_INLINE void conv_activate(const struct epilogue* epilogue, int64_t channel, float* y,
                                int64_t count) {
     const float factor = epilogue->slope != NULL ? epilogue->slope[channel] : epilogue->alpha;
     const vec slope = vec_set1(factor);
-    for (; count > 0; count -= SIMD_LANES, y += SIMD_LANES) {
-        const int lanes = count < SIMD_LANES ? (int)count : SIMD_LANES;
-        const vec x = lanes == SIMD_LANES ? vec_load(y) : vec_load_part(y, lanes);
-        const vec activated = simd_activate(epilogue->activation, x, slope);
-        if (lanes == SIMD_LANES) {
-            vec_store(y, activated);
-        } else {
-            vec_store_part(y, activated, lanes);
-        }
+    switch (epilogue->activation) {
+#define CONV_ACTIVATE(activation, name)                \
+    case activation:                                   \
+        conv_activate_as(activation, y, count, slope); \
+        break;
+        ACTIVATION_LIST(CONV_ACTIVATE)
+#undef CONV_ACTIVATE
     }
 }
 

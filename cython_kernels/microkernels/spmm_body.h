@@ -169,9 +169,13 @@ SIMD_INLINE void spmm_group(const struct spmm_call* t, const struct spmm_call* s
     }
 }
 
-/* Asks for the cache lines of Y that a group will write in one tile. */
+enum { SPMM_PREFETCH_GROUPS = 2 /* ahead */ };
+
+/* Asks for the cache lines of Y that a group will write in one tile, if it is one of those left. */
 SIMD_INLINE void spmm_prefetch_group(const struct spmm_call* t, const uint16_t* group_rows,
-                                     const int nr, const int mr) {
+                                     int64_t groups_left, const int nr, const int mr) {
+    if (!t->prefetch || groups_left <= SPMM_PREFETCH_GROUPS) return;
+    group_rows += SPMM_PREFETCH_GROUPS * (SPMM_GROUP_ROWS / nr);
     SIMD_UNROLL for (int r = 0; r < SPMM_GROUP_ROWS; r++) {
         const float* y = t->y + packed_row(group_rows, r, nr) * t->y_stride;
         SIMD_UNROLL for (int i = 0; i < mr * SIMD_LANES; i += CACHE_LINE_FLOATS) {
@@ -181,21 +185,18 @@ SIMD_INLINE void spmm_prefetch_group(const struct spmm_call* t, const uint16_t* 
 }
 
 /* Sums of one group in all tiles, from left to right, so that each row of Y is written in one run.
- * Rows are prefetched two groups ahead, where there is such a group. */
+ */
 SIMD_INLINE void spmm_group_of_strip(struct spmm_call* t, const struct spmm_call* shared,
                                      const float* values, const uint16_t* channels, int steps,
                                      const uint16_t* group_rows, int64_t groups_left, const int nr,
                                      const int mr) {
-    const int ahead_groups = 2, prefetch = t->prefetch && groups_left > ahead_groups;
     t->panel = shared->panel;
     t->y = shared->y;
     t->residual = shared->residual;
     t->tail = SIMD_LANES;
     for (int64_t left = shared->tiles; left > 0; left--) {
         if (left == 1) t->tail = shared->tail;
-        if (prefetch) {
-            spmm_prefetch_group(t, group_rows + ahead_groups * (SPMM_GROUP_ROWS / nr), nr, mr);
-        }
+        spmm_prefetch_group(t, group_rows, groups_left, nr, mr);
         struct spmm_ahead ahead = spmm_start_ahead(channels, nr);
         spmm_group(t, shared, values, channels, &ahead, steps, group_rows, nr, mr);
         t->panel += mr * SIMD_LANES;
@@ -217,6 +218,7 @@ SIMD_INLINE void spmm_groups(const struct spmm_call* shared, const int strip, co
             spmm_group_of_strip(&t, shared, values, channels, steps, group_rows, t.groups - g, nr,
                                 mr);
         } else {
+            spmm_prefetch_group(&t, group_rows, t.groups - g, nr, mr);
             spmm_group(&t, shared, values, channels, &ahead, steps, group_rows, nr, mr);
         }
         values += steps * SPMM_GROUP_ROWS;

@@ -94,7 +94,7 @@ static struct chain_plan* make_chain(const struct region_plan* plan, const struc
             chain_plan_create(found->units, found->count, shape->dims[0], &shape->dims[2], status);
         if (chain == NULL && status->code == STATUS_NO_MEMORY) return NULL;
         if (chain == NULL) continue;
-        if (chain_plan_ring_floats(chain) <= most) return chain;
+        if (chain_plan_line_floats(chain) <= most) return chain;
         chain_plan_destroy(chain);
     }
     *status = (struct status){.message = ""};

@@ -112,7 +112,7 @@ void region_describe_step(struct json* json, const struct region_plan* plan, int
     json_int(json, step->task_count);
     json_key(json, "ring_bytes");
     if (step->kind == REGION_STEP_CHAIN) {
-        json_int(json, chain_plan_ring_floats(step->plan.chain.plan) * (int64_t)sizeof(float));
+        json_int(json, chain_plan_line_floats(step->plan.chain.plan) * (int64_t)sizeof(float));
     } else {
         json_null(json);
     }

@@ -17,6 +17,7 @@ void spmm_run_strip(const struct spmm_layer* layer, const struct spmm_strip* str
         .panel_stride = stride,
         .y_stride = strip->y_stride,
         .residual_stride = strip->residual_stride,
+        .prefetch = strip->prefetch,
         .tail = (int)(strip->pixels - (vectors - 1) * layer->lanes),
     };
     for (int64_t s = 0; s < layer->slab_count; s++) {

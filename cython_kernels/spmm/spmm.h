@@ -136,6 +136,7 @@ struct spmm_strip {
     int64_t y_stride;
     const float* residual; /* or NULL */
     int64_t residual_stride;
+    int prefetch; /* whether kernels ask for the cache lines of Y before they write them */
 };
 
 /* The panel of a slab must fit SPMM_PANEL_FLOATS. */
