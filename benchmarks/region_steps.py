@@ -24,6 +24,7 @@ import onnx
 import onnxruntime
 
 from ort_sparse import session
+from ort_sparse.kernels import fma_peak
 from ort_sparse.measure.network import ModelPair
 from ort_sparse.model_pair import model_pair
 from ort_sparse.options import ComparisonOptions
@@ -40,6 +41,9 @@ SPARSE_ENOUGH = 0.7
 """Share of weights that a sparse layer keeps at most, as `claim/survey.c` counts it."""
 
 NAME = 40
+
+LARGEST = 12
+"""How many steps that lose most are shown."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--regions", choices=("auto", "all"), default="auto")
     parser.add_argument("--layers", action="store_true", help="show each step too")
+    parser.add_argument(
+        "--losses", action="store_true", help="compare with multiply-adds at the peak too"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     results = [result for model in arguments.models for result in measure(model, arguments)]
@@ -92,6 +99,8 @@ def main() -> None:
         print(json.dumps([to_json(result) for result in results], indent=2))
         return
     print_shares(results)
+    if arguments.losses:
+        print_losses(results)
     for result in results if arguments.layers else ():
         print_steps(result)
 
@@ -174,6 +183,66 @@ def share_cells(result: Result) -> list[object]:
         f"{result.microseconds / 1e3:.2f}",
         len(result.profile.regions),
         *(f"{share:.1%}" for share in (*shares, 1 - sum(shares))),
+    ]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a step takes more than its multiply-adds would at the peak of all its threads.
+
+    Parameters
+    ----------
+    result : Result
+    step : Step
+    taken, least : float
+        Microseconds of a median run, and at the peak.
+    """
+
+    result: Result
+    step: Step
+    taken: float
+    least: float
+
+    @property
+    def lost(self) -> float:
+        return self.taken - self.least
+
+
+def losses(result: Result) -> list[Loss]:
+    """Return what each step loses, its share of the median run taken as its time."""
+    peak = fma_peak(result.profile.isa) * result.threads * 1e3  # operations a microsecond
+    return [
+        Loss(result, step, share * result.microseconds, 2 * step.multiply_adds / peak)
+        for step, _, share in result.steps()
+    ]
+
+
+def print_losses(results: list[Result]) -> None:
+    every = [(result, losses(result)) for result in results]
+    print("\nMilliseconds, those at the peak of multiply-adds, and those lost:\n")
+    headings = ["network", "threads", "ms", "at the peak", *KINDS, "outside"]
+    print(markdown.table(headings, [loss_cells(*lost) for lost in every]))
+    largest = sorted((loss for _, lost in every for loss in lost), key=lambda loss: -loss.lost)
+    print("\nThe steps that lose most:\n")
+    headings = ["network", "threads", "step", "output", "us", "at the peak", "lost"]
+    print(markdown.table(headings, [step_loss_cells(loss) for loss in largest[:LARGEST]]))
+
+
+def loss_cells(result: Result, lost: list[Loss]) -> list[object]:
+    of_kinds = [sum(loss.lost for loss in lost if kind_of(loss.step) == kind) for kind in KINDS]
+    outside = result.microseconds - sum(loss.taken for loss in lost)
+    least = sum(loss.least for loss in lost)
+    times = (result.microseconds, least, *of_kinds, outside)
+    return [result.network, result.threads, *(f"{time / 1e3:.2f}" for time in times)]
+
+
+def step_loss_cells(loss: Loss) -> list[object]:
+    return [
+        loss.result.network,
+        loss.result.threads,
+        ", ".join(op.title for op in loss.step.ops),
+        format_shape(loss.step.ops[-1].output),
+        *(f"{time:.0f}" for time in (loss.taken, loss.least, loss.lost)),
     ]
 
 

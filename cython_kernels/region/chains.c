@@ -87,7 +87,7 @@ static void find_units(const struct region_plan* plan, const int* readers, int f
 static struct chain_plan* make_chain(const struct region_plan* plan, const struct region_op* first,
                                      struct candidate* found, struct status* status) {
     const struct region_shape* shape = &plan->shapes[first->inputs[0]];
-    const int64_t most = cache_l2_bytes() / 4 * 3 / (int64_t)sizeof(float);
+    const int64_t most = cache_l2_bytes() / 8 * 7 / (int64_t)sizeof(float);
     for (; found->count > 1; found->count--) {
         *status = (struct status){.message = ""};
         struct chain_plan* chain =

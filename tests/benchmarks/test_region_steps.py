@@ -52,6 +52,20 @@ def test_shares_and_steps(dense):
     assert all(float(row[-1]) > 0 for row in steps if row[0] != "step")
 
 
+def test_losses(dense):
+    head, row, step_head, *steps = rows(run(dense, "--regions", "all", "--threads", 1, "--losses"))[
+        2:
+    ]
+    times = dict(zip(head[2:], map(float, row[2:]), strict=True))
+    whole, least = times.pop("ms"), times.pop("at the peak")
+    assert least + sum(times.values()) == pytest.approx(whole, abs=0.05)
+    assert len(steps) == 2
+    for step in steps:
+        taken, least, lost = map(float, step[-3:])
+        assert taken - least == pytest.approx(lost, abs=1.01)
+    assert step_head[-1] == "lost"
+
+
 def test_json(dense):
     (result,) = json.loads(run(dense, "--regions", "all", "--threads", 1, "--json"))
     assert 0 < sum(result["shares"].values()) <= 1
