@@ -46,9 +46,9 @@ static void place_alone(struct region_plan* plan, int value) {
     if (v->constant != NULL) {
         storage = add_storage(plan, REGION_CONSTANT, value, 0);
     } else if (v->input >= 0) {
-        storage = add_storage(plan, REGION_INPUT, v->input, 0);
+        storage = add_storage(plan, REGION_INPUT, v->input, region_count(shape));
     } else if (v->output >= 0) {
-        storage = add_storage(plan, REGION_OUTPUT, v->output, 0);
+        storage = add_storage(plan, REGION_OUTPUT, v->output, region_count(shape));
     } else {
         storage = add_storage(plan, REGION_MEMORY, 0, region_count(shape));
     }

@@ -19,7 +19,7 @@ static int infer_shape(struct region_plan* plan, const struct region_op* op,
            status_fail(why, STATUS_INVALID, "a tensor inside of a region is too large");
 }
 
-static int infer_shapes(struct region_plan* plan, struct status* why) {
+int region_infer_shapes(struct region_plan* plan, struct status* why) {
     const struct region_graph* graph = plan->graph;
     int most = 1, fits = 1;
     for (int i = 0; i < graph->op_count; i++) {
@@ -27,10 +27,6 @@ static int infer_shapes(struct region_plan* plan, struct status* why) {
     }
     const struct region_shape** inputs = malloc((size_t)most * sizeof(void*));
     if (inputs == NULL) return status_fail(why, STATUS_NO_MEMORY, "not enough memory");
-    for (int i = 0; i < graph->value_count; i++) {
-        if (graph->values[i].constant != NULL) plan->shapes[i] = graph->values[i].shape;
-    }
-    for (int i = 0; i < graph->input_count; i++) plan->shapes[graph->inputs[i]] = plan->inputs[i];
     for (int i = 0; fits && i < graph->op_count; i++) {
         fits = infer_shape(plan, &graph->ops[i], inputs, why);
     }
@@ -68,13 +64,23 @@ static int check_inputs(const struct region_plan* plan, struct status* why) {
     return 1;
 }
 
+static void take_known_shapes(struct region_plan* plan) {
+    const struct region_graph* graph = plan->graph;
+    for (int i = 0; i < graph->value_count; i++) {
+        if (graph->values[i].constant != NULL) plan->shapes[i] = graph->values[i].shape;
+    }
+    for (int i = 0; i < graph->input_count; i++) plan->shapes[graph->inputs[i]] = plan->inputs[i];
+}
+
 static int make(struct region_plan* plan, struct status* why) {
     const struct region_graph* graph = plan->graph;
-    if (!check_inputs(plan, why) || !infer_shapes(plan, why)) return 0;
+    if (!check_inputs(plan, why)) return 0;
+    take_known_shapes(plan);
+    if (!region_infer_shapes(plan, why)) return 0;
     for (int i = 0; i < graph->output_count; i++) {
         plan->outputs[i] = plan->shapes[graph->outputs[i]];
     }
-    if (!region_find_chains(plan, why)) return 0;
+    if (!region_split_images(plan, why) || !region_find_chains(plan, why)) return 0;
     if (!region_place_values(plan)) {
         return status_fail(why, STATUS_NO_MEMORY, "not enough memory for a plan");
     }

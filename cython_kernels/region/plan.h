@@ -18,7 +18,7 @@ enum region_storage_kind {
 struct region_storage {
     enum region_storage_kind kind;
     int number;            /* of an input, an output or a value */
-    int64_t floats;        /* of REGION_MEMORY */
+    int64_t floats;        /* of an image, unless it is constant */
     int64_t offset;        /* likewise, in floats */
     int first_op, last_op; /* which write it first and read it last */
     int inside;            /* the storage that it is a part of, from `offset` on, or -1 */
@@ -78,8 +78,9 @@ struct region_step {
 struct region_plan {
     const struct region_graph* graph;
     struct region_shape* inputs;  /* which it is for */
+    int64_t images;               /* run one after the other: all that follows is of one */
     struct region_shape* shapes;  /* of values */
-    struct region_shape* outputs; /* of the region */
+    struct region_shape* outputs; /* of the region, with all images */
     struct region_place* places;  /* of values */
     struct region_storage* storages;
     int storage_count;
@@ -94,6 +95,13 @@ struct region_plan {
 struct region_plan* region_plan_create(const struct region_graph*,
                                        const struct region_shape* inputs, struct status*);
 void region_plan_destroy(struct region_plan*);
+
+/* Infers the shapes of all operators' outputs; those of inputs and constants are there. */
+int region_infer_shapes(struct region_plan*, struct status*);
+
+/* images.c: chooses whether the images of a batch are run one by one; the shapes become those of
+ * one. Returns whether memory sufficed. */
+int region_split_images(struct region_plan*, struct status*);
 
 /* chains.c: chooses which layers are computed depth first. Returns whether memory sufficed. */
 int region_find_chains(struct region_plan*, struct status*);
@@ -110,6 +118,7 @@ struct region_run {
     const float* const* inputs;
     float* const* outputs;
     float* memory;
+    int64_t image;
 };
 float* region_pixels(const struct region_run*, int value);
 struct view region_view(const struct region_run*, int value);

@@ -229,20 +229,25 @@ static void run_task(void* data, size_t task) {
     region_run_task(&job->run, job->op, (int64_t)task, scratch_of_thread());
 }
 
+static void run_image(struct region_job* job, const struct region_runner* runner) {
+    const struct region_plan* plan = job->run.plan;
+    int64_t* moments = plan->record != NULL ? region_begin_moments(plan->record) : NULL;
+    for (job->op = 0; job->op < plan->graph->op_count; job->op++) {
+        const int64_t tasks = plan->steps[job->op].task_count;
+        region_begin_step(&job->run, job->op);
+        if (tasks == 1) {
+            run_task(job, 0);
+        } else if (tasks > 1) {
+            runner->run(runner->self, run_task, job, (size_t)tasks);
+        }
+        if (moments != NULL) moments[job->op + 1] = region_moment();
+    }
+    if (moments != NULL) region_end_moments(plan->record, moments);
+}
+
 void region_plan_run(const struct region_plan* plan, const float* const* inputs,
                      float* const* outputs, void* memory, const struct region_runner* runner) {
     struct region_job job = {
         .run = {.plan = plan, .inputs = inputs, .outputs = outputs, .memory = memory}};
-    int64_t* moments = plan->record != NULL ? region_begin_moments(plan->record) : NULL;
-    for (job.op = 0; job.op < plan->graph->op_count; job.op++) {
-        const int64_t tasks = plan->steps[job.op].task_count;
-        region_begin_step(&job.run, job.op);
-        if (tasks == 1) {
-            run_task(&job, 0);
-        } else if (tasks > 1) {
-            runner->run(runner->self, run_task, &job, (size_t)tasks);
-        }
-        if (moments != NULL) moments[job.op + 1] = region_moment();
-    }
-    if (moments != NULL) region_end_moments(plan->record, moments);
+    for (; job.run.image < plan->images; job.run.image++) run_image(&job, runner);
 }

@@ -137,9 +137,10 @@ float* region_pixels(const struct region_run* run, int value) {
     const struct region_storage* storage = &run->plan->storages[place->storage];
     switch (storage->kind) {
         case REGION_INPUT:
-            return (float*)run->inputs[storage->number] + place->offset;
+            return (float*)run->inputs[storage->number] + run->image * storage->floats +
+                   place->offset;
         case REGION_OUTPUT:
-            return run->outputs[storage->number] + place->offset;
+            return run->outputs[storage->number] + run->image * storage->floats + place->offset;
         case REGION_CONSTANT:
             return run->plan->graph->values[storage->number].constant + place->offset;
         default:
