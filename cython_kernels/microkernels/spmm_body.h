@@ -184,8 +184,7 @@ SIMD_INLINE void spmm_prefetch_group(const struct spmm_call* t, const uint16_t* 
     }
 }
 
-/* Sums of one group in all tiles, from left to right, so that each row of Y is written in one run.
- */
+/* Sums of one group in all tiles, left to right: each row of Y is written in one run. */
 SIMD_INLINE void spmm_group_of_strip(struct spmm_call* t, const struct spmm_call* shared,
                                      const float* values, const uint16_t* channels, int steps,
                                      const uint16_t* group_rows, int64_t groups_left, const int nr,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arithmetic.h"
 #include "base/cache.h"
 #include "region/plan.h"
 
@@ -11,13 +12,15 @@ static int64_t image_count(const struct region_plan* plan) {
     return plan->graph->input_count > 0 && first->rank > 0 ? first->dims[0] : 0;
 }
 
-/* Whether a value of the whole batch is more than the cache holds. */
-static int is_large(const struct region_plan* plan) {
-    const int64_t most = cache_l2_bytes() / (int64_t)sizeof(float);
+/* Whether a value of the whole batch is more than the cache holds, and one of an image so large
+ * that reading weights anew for each image costs little beside it. */
+static int is_large(const struct region_plan* plan, int64_t images) {
+    const int64_t l2_floats = cache_l2_bytes() / (int64_t)sizeof(float);
+    int64_t most = 0;
     for (int i = 0; i < plan->graph->op_count; i++) {
-        if (region_count(&plan->shapes[plan->graph->ops[i].output]) > most) return 1;
+        most = larger(most, region_count(&plan->shapes[plan->graph->ops[i].output]));
     }
-    return 0;
+    return most > l2_floats && most / images > l2_floats / 4;
 }
 
 /* What is broadcast must be the same for every image. */
@@ -81,7 +84,7 @@ static int infer_one(struct region_plan* plan, const struct region_shape* all, i
 int region_split_images(struct region_plan* plan, struct status* why) {
     const int64_t images = image_count(plan);
     plan->images = 1;
-    if (images < 2 || !is_large(plan)) return 1;
+    if (images < 2 || !is_large(plan, images)) return 1;
     const size_t bytes = ((size_t)plan->graph->value_count + 1) * sizeof *plan->shapes;
     struct region_shape* all = malloc(bytes);
     if (all == NULL) return status_fail(why, STATUS_NO_MEMORY, "not enough memory for a plan");

@@ -19,7 +19,7 @@ struct region_storage {
     enum region_storage_kind kind;
     int number;            /* of an input, an output or a value */
     int64_t floats;        /* of an image, unless it is constant */
-    int64_t offset;        /* likewise, in floats */
+    int64_t offset;        /* of REGION_MEMORY, in floats */
     int first_op, last_op; /* which write it first and read it last */
     int inside;            /* the storage that it is a part of, from `offset` on, or -1 */
 };

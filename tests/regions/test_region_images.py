@@ -14,8 +14,8 @@ import ort_sparse
 from ort_sparse.regions_profile import read_profile
 
 IMAGES = 8
-SHAPE = (IMAGES, IMAGES, 96, 128)
-"""As many channels as images, so that one may be taken for the other: 3 MB."""
+SHAPE = (IMAGES, IMAGES, 192, 160)
+"""As many channels as images, so that one may be taken for the other; 1 MB an image."""
 
 
 def runs_of(model, feeds, path):
@@ -58,3 +58,15 @@ def test_what_is_added_need_not_be_of_images(added, tmp_path):
     assert assert_same(created, feeds)
     split = added == "rank 3, constant"
     assert runs_of(model, feeds, tmp_path / "profile.json").runs == (IMAGES if split else 1)
+
+
+def test_small_images_run_together(tmp_path):
+    """Of a matrix product, each row would read all weights anew."""
+    m = Maker(Random(2), 17)
+    rows, columns = 4096, 256
+    x = m.input((rows, columns), (rows, columns))
+    weights = m.constant(m.weights(columns, columns, sparse=True))
+    model = m.model([m.node("Gemm", [x.name, weights], (rows, columns), transB=1)])
+    feeds = {"x0": np.random.default_rng(2).standard_normal((rows, columns)).astype(np.float32)}
+    assert assert_same(sessions(model), feeds)
+    assert runs_of(model, feeds, tmp_path / "profile.json").runs == 1
