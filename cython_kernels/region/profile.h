@@ -7,7 +7,8 @@
  *
  * Regions have the names that ONNX Runtime's own profile gives them. A plan is of inputs of these
  * shapes; those that were left out are not in the file, since there were too many. Steps are as
- * region/describe.h says. TIMES are {"median", "minimum", "total"}, medians of the last runs. */
+ * region/describe.h says. TIMES are {"median", "minimum", "total"}, medians of the last runs.
+ * Images of a batch that run one by one are runs each. */
 #ifndef ORT_SPARSE_REGION_PROFILE_H
 #define ORT_SPARSE_REGION_PROFILE_H
 
