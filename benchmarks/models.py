@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ort_sparse import zoo
+from ort_sparse.errors import OrtSparseError
 from ort_sparse.files import write_atomically
+
+Measured = TypeVar("Measured")
 
 
 def published_networks() -> list[str]:
@@ -50,6 +55,27 @@ def build_once(network: str, path: Path, *, sparsity: float | None = None) -> Pa
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, zoo.build(network, sparsity=sparsity))
     return path
+
+
+def measure_each(
+    names: list[str], measure: Callable[[str], list[Measured]]
+) -> tuple[list[Measured], int]:
+    """Return what is measured of models, and of how many nothing could be: the reason is shown."""
+    results: list[Measured] = []
+    left_out = 0
+    for name in names:
+        try:
+            results += measure(name)
+        except OrtSparseError as error:  # the others' figures must not be lost
+            report(f"left out: {error}")
+            left_out += 1
+    return results, left_out
+
+
+def finish(names: list[str], left_out: int) -> None:
+    """Exit with an error, behind all that is printed, if models were left out."""
+    if left_out > 0:
+        sys.exit(f"error: {left_out} of {len(names)} models could not be measured")
 
 
 def report(message: str) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 import markdown
 import models
 
-from ort_sparse.errors import OrtSparseError
 from ort_sparse.measure.network import Benchmark, benchmark
 from ort_sparse.model_pair import model_pair
 from ort_sparse.op import DOMAIN
@@ -42,20 +40,12 @@ def main() -> None:
     parser.add_argument("--regions", choices=("auto", "all"), default="auto")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rows = []
-    left_out = 0
-    for model in arguments.models:
-        try:
-            rows += measure(model, arguments)
-        except OrtSparseError as error:  # the others' figures must not be lost
-            models.report(f"left out: {error}")
-            left_out += 1
+    rows, left_out = models.measure_each(arguments.models, lambda model: measure(model, arguments))
     if arguments.json:
         print(json.dumps([to_json(*row) for row in rows], indent=2))
     else:
         print(markdown.table(HEADINGS, [cells(*row) for row in rows]))
-    if left_out > 0:
-        sys.exit(f"error: {left_out} of {len(arguments.models)} models could not be measured")
+    models.finish(arguments.models, left_out)
 
 
 def measure(model: str, arguments: argparse.Namespace) -> list[tuple[str, int, Benchmark]]:

@@ -94,10 +94,17 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    results = [result for model in arguments.models for result in measure(model, arguments)]
+    results, left_out = models.measure_each(
+        arguments.models, lambda model: measure(model, arguments)
+    )
     if arguments.json:
         print(json.dumps([to_json(result) for result in results], indent=2))
-        return
+    elif results:
+        print_tables(results, arguments)
+    models.finish(arguments.models, left_out)
+
+
+def print_tables(results: list[Result], arguments: argparse.Namespace) -> None:
     print_shares(results)
     if arguments.losses:
         print_losses(results)

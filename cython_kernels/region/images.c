@@ -23,8 +23,9 @@ static int is_large(const struct region_plan* plan, int64_t images) {
     return most > l2_floats && most / images > l2_floats / 4;
 }
 
-/* What is broadcast must be the same for every image. */
-static int has_operands_of_images(const struct region_graph* graph, const struct region_op* op) {
+/* Whether the numbers of an image meet those of the same image only, or what is the same for all.
+ */
+static int pairs_by_image(const struct region_graph* graph, const struct region_op* op) {
     const int rank = graph->values[op->output].shape.rank;
     for (int i = 0; i < op->input_count; i++) {
         const struct region_value* operand = &graph->values[op->inputs[i]];
@@ -42,7 +43,7 @@ static int has_operands_of_images(const struct region_graph* graph, const struct
 static int keeps_images(const struct region_graph* graph, const struct region_op* op) {
     switch (op->kind) {
         case REGION_BINARY:
-            return has_operands_of_images(graph, op);
+            return pairs_by_image(graph, op);
         case REGION_SOFTMAX:
             return graph->values[op->output].shape.rank > 1;
         case REGION_TRANSPOSE:
@@ -63,7 +64,9 @@ static int counts_images(const struct region_shape* all, const struct region_sha
            memcmp(&all->dims[1], &one->dims[1], (size_t)(all->rank - 1) * sizeof all->dims[0]) == 0;
 }
 
-static int infer_one(struct region_plan* plan, const struct region_shape* all, int64_t images) {
+/* Infers the shapes for one image. Returns whether each image is computed from itself alone. */
+static int infer_one_image(struct region_plan* plan, const struct region_shape* all,
+                           int64_t images) {
     const struct region_graph* graph = plan->graph;
     struct status why;
     for (int i = 0; i < graph->input_count; i++) {
@@ -89,7 +92,7 @@ int region_split_images(struct region_plan* plan, struct status* why) {
     struct region_shape* all = malloc(bytes);
     if (all == NULL) return status_fail(why, STATUS_NO_MEMORY, "not enough memory for a plan");
     memcpy(all, plan->shapes, bytes);
-    if (infer_one(plan, all, images)) {
+    if (infer_one_image(plan, all, images)) {
         plan->images = images;
     } else {
         memcpy(plan->shapes, all, bytes);

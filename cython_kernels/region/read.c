@@ -151,7 +151,7 @@ int region_give_output(struct region_reader* r, int output, int value) {
                            "output %d is said to have rank %d, but has rank %d", output, said->rank,
                            shape->rank);
     }
-    for (int i = 0; said->rank == shape->rank && i < shape->rank; i++) {
+    for (int i = 0; i < said->rank; i++) { /* none where it is unknown */
         if (shape->dims[i] < 0 && said->dims[i] >= 0) shape->dims[i] = said->dims[i];
     }
     r->values[number] = value;

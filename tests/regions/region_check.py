@@ -11,10 +11,12 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+import ort_sparse
 from ort_sparse.claims import session_with_report
 from ort_sparse.conversion import densify
 from ort_sparse.op import DOMAIN
 from ort_sparse.regions import RegionNode, RegionsReport
+from ort_sparse.regions_profile import read_profile
 from ort_sparse.verification.agreement import (
     TOLERANCE,
     Absolute,
@@ -129,3 +131,15 @@ def assert_same(created: Sessions, feeds: Mapping[str, NDArray[Any]]) -> bool:
         found = judge(name, runs, [RelativeToLargest(TOLERANCE), OF_ONE, Rounding()])
         assert found.passed, f"{name} {found.shape}: {found.difference} of {found.largest}"
     return True
+
+
+def plan_of_run(model, feeds, path):
+    """Return the profile's only plan of the only region after one run, written to ``path``."""
+    created = options()
+    created.add_session_config_entry("ort_sparse.regions_profile", str(path))
+    session = ort_sparse.session(model, created, regions="all")
+    session.run(None, feeds)
+    del session  # which writes it
+    (region,) = read_profile(path).regions
+    (plan,) = region.plans
+    return plan

@@ -6,12 +6,10 @@ from random import Random
 
 import numpy as np
 import pytest
-from region_check import assert_same, options, sessions
+from region_check import assert_same, plan_of_run, sessions
 from region_models import Maker, Value
 
-import ort_sparse
 from ort_sparse.kernels import supported_isas
-from ort_sparse.regions_profile import read_profile
 
 CHANNELS, SIZE = 96, (96, 72)
 """Behind the stem: planes of 2.6 MB, and of a quarter of that after a stride of 2."""
@@ -88,14 +86,8 @@ def test_wide_networks_have_chains(seed):
 def test_chains_are_those_that_run(tmp_path):
     model, shape = wide_network(0, fixed=True)
     chains = chains_of(sessions(model).report)
-    path = tmp_path / "profile.json"
-    created = options()
-    created.add_session_config_entry("ort_sparse.regions_profile", str(path))
-    session = ort_sparse.session(model, created, regions="all")
-    session.run(None, {"x0": np.zeros(shape, np.float32)})
-    del session
-    (region,) = read_profile(path).regions
-    ran = [step for step, _ in region.plans[0].steps if step.kind == "chain"]
+    plan = plan_of_run(model, {"x0": np.zeros(shape, np.float32)}, tmp_path / "profile.json")
+    ran = [step for step, _ in plan.steps if step.kind == "chain"]
     assert tuple(ran) == chains
 
 

@@ -6,34 +6,19 @@ from random import Random
 
 import numpy as np
 import pytest
-from region_check import assert_same, options, sessions
+from region_check import assert_same, plan_of_run, sessions
 from region_models import Maker
 from test_region_chains import wide_network
-
-import ort_sparse
-from ort_sparse.regions_profile import read_profile
 
 IMAGES = 8
 SHAPE = (IMAGES, IMAGES, 192, 160)
 """As many channels as images, so that one may be taken for the other; 1 MB an image."""
 
 
-def runs_of(model, feeds, path):
-    """Return the profile's only plan after one run of the session."""
-    created = options()
-    created.add_session_config_entry("ort_sparse.regions_profile", str(path))
-    session = ort_sparse.session(model, created, regions="all")
-    session.run(None, feeds)
-    del session
-    (region,) = read_profile(path).regions
-    (plan,) = region.plans
-    return plan
-
-
 def test_images_run_one_by_one(tmp_path):
     model, shape = wide_network(0)
     x = np.random.default_rng(0).standard_normal((3, *shape[1:])).astype(np.float32)
-    plan = runs_of(model, {"x0": x}, tmp_path / "profile.json")
+    plan = plan_of_run(model, {"x0": x}, tmp_path / "profile.json")
     assert plan.runs == 3
     assert {step.ops[0].input[0] for step, _ in plan.steps} == {1}
 
@@ -57,7 +42,7 @@ def test_what_is_added_need_not_be_of_images(added, tmp_path):
     assert not created.left
     assert assert_same(created, feeds)
     split = added == "rank 3, constant"
-    assert runs_of(model, feeds, tmp_path / "profile.json").runs == (IMAGES if split else 1)
+    assert plan_of_run(model, feeds, tmp_path / "profile.json").runs == (IMAGES if split else 1)
 
 
 def test_small_images_run_together(tmp_path):
@@ -69,4 +54,4 @@ def test_small_images_run_together(tmp_path):
     model = m.model([m.node("Gemm", [x.name, weights], (rows, columns), transB=1)])
     feeds = {"x0": np.random.default_rng(2).standard_normal((rows, columns)).astype(np.float32)}
     assert assert_same(sessions(model), feeds)
-    assert runs_of(model, feeds, tmp_path / "profile.json").runs == 1
+    assert plan_of_run(model, feeds, tmp_path / "profile.json").runs == 1
